@@ -1,0 +1,2 @@
+// The main of executables that exist to be linked: library link tests and the shared precompiled header.
+int main() { return 0; }
