@@ -1,0 +1,25 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace trainyard {
+
+/// Named places where a test makes the process die or an operation fail. Armed by the environment variable TRAINYARD_FAILPOINTS, a comma
+/// separated list of `name=action[@n]`: action `exit` ends the process with _exit(137) at the n-th hit (default 1), `io` returns
+/// UNAVAILABLE "failpoint.injected", `disk_full` returns RESOURCE_EXHAUSTED "io.disk_full". Unarmed, a failpoint is one relaxed load.
+/// Thread-safe.
+Result<void> hit_failpoint(std::string_view name);
+
+/// Arms from a list in the same form, replacing what was armed. For tests inside one process. Errors: INVALID_ARGUMENT "failpoint.syntax".
+Result<void> arm_failpoints(std::string_view list);
+
+/// Every failpoint of the product by name, sorted: crash sweeps iterate over it. hit_failpoint CHECKs that its name is listed.
+const std::vector<std::string_view>& failpoint_names();
+
+}  // namespace trainyard
+
+/// Returns the injected error from the enclosing function, or ends the process.
+#define FAILPOINT(name) TRY(::trainyard::hit_failpoint(name))
