@@ -1,0 +1,55 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "exec/attempt.h"
+
+namespace trainyard::exec {
+
+/// One node of a pool, for the planner.
+struct NodeView {
+  NodeName name;
+  Resources capacity;
+  bool ready = false;  ///< False while its lease has expired or it drains.
+};
+
+/// Where a gang was placed: rank i runs on nodes[i].
+struct GangLaunch {
+  AttemptKey attempt;
+  std::vector<NodeName> nodes;
+  std::vector<RankLaunch> ranks;
+};
+
+enum class StopReason { kCancel, kPreempt, kLimit, kDrain, kGangFailed };
+
+/// Receives what happened to attempts, on the strand that owns the backend. Every call may be repeated: receivers compare fences.
+class AttemptObserver {
+ public:
+  virtual ~AttemptObserver() = default;
+  virtual void on_rank_running(const RankKey& rank, TimePoint started_at) = 0;
+  virtual void on_rank_exited(const RankKey& rank, const RankExit& exit) = 0;
+  /// The node that held these ranks is gone for good: nothing of them runs any more, or its lease ran out.
+  virtual void on_ranks_lost(const std::vector<RankKey>& ranks, const std::string& why) = 0;
+  /// Nodes came, went or changed: worth a new plan.
+  virtual void on_nodes_changed() = 0;
+};
+
+/// Capacity that runs attempts. Every method is called on one strand, does not block and is idempotent by attempt.
+class ExecutionBackend {
+ public:
+  virtual ~ExecutionBackend() = default;
+  virtual void set_observer(AttemptObserver& observer) = 0;
+  virtual std::vector<NodeView> nodes() const = 0;
+  /// Starts every rank, or says so through the observer. Called only after the launch is durable.
+  virtual void launch(const GangLaunch& launch) = 0;
+  /// SIGTERM, after the grace SIGKILL, for every rank of the attempt.
+  virtual void stop(const AttemptKey& attempt, StopReason reason) = 0;
+  /// SIGUSR1: write a checkpoint and go on.
+  virtual void request_checkpoint(const AttemptKey& attempt) = 0;
+  /// The end of the attempt is durable: nothing about it needs reporting any more.
+  virtual void forget(const AttemptKey& attempt) = 0;
+  /// After a restart of the server: this attempt was launched before and should still be running.
+  virtual void adopt(const GangLaunch& launch) = 0;
+};
+
+}  // namespace trainyard::exec
