@@ -1,0 +1,28 @@
+#pragma once
+#include <optional>
+#include <string>
+
+#include "jobs/job.h"
+
+namespace trainyard::jobs {
+
+/// When the measured phases of a job began, on the monotonic clock.
+struct LimitClock {
+  MonotonicPoint queued;
+  MonotonicPoint started;
+  MonotonicPoint attempt;
+  MonotonicPoint progress;
+  MonotonicPoint now;
+};
+
+struct LimitHit {
+  JobId job;
+  std::string why;
+};
+
+/// The sentence about the limit that has passed, if one has. A job that is stopping has no limits but its grace, which the node keeps.
+std::optional<std::string> limit_reached(const Job& job, const LimitClock& clock);
+/// When the next limit of this job passes.
+std::optional<MonotonicPoint> next_limit(const Job& job, const LimitClock& clock);
+
+}  // namespace trainyard::jobs

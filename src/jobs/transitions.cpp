@@ -1,0 +1,226 @@
+#include "jobs/transitions.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/check.h"
+
+namespace trainyard::jobs {
+namespace {
+
+constexpr int kExitCheckpointed = 75;
+constexpr int kExitBadConfiguration = 64;
+constexpr int kExitBadData = 65;
+
+bool ended_well(const exec::RankExit& exit) { return exit.code == 0 && !exit.lost && exit.launch_error.empty(); }
+
+/// Lower is earlier; ranks that were told to stop come last, since they only followed.
+const RankStatus* first_failure(const Job& job) {
+  const RankStatus* first = nullptr;
+  for (const RankStatus& rank : job.attempt.ranks) {
+    if (!rank.exit || ended_well(*rank.exit)) continue;
+    if (first == nullptr || std::tie(rank.exit->stop_requested, rank.exit->ended_at) < std::tie(first->exit->stop_requested, first->exit->ended_at)) {
+      first = &rank;
+    }
+  }
+  return first;
+}
+
+ExitCause cause_of(const exec::RankExit& exit) {
+  if (!exit.launch_error.empty()) return ExitCause::kInfrastructure;
+  if (exit.lost) return ExitCause::kNodeLost;
+  if (exit.oom) return ExitCause::kOutOfMemory;
+  if (exit.code == kExitCheckpointed) return ExitCause::kCheckpointed;
+  if (exit.code == kExitBadConfiguration || exit.code == kExitBadData) return ExitCause::kUserError;
+  return ExitCause::kUserFailure;
+}
+
+std::string describe_exit(const Job& job) {
+  const RankStatus* failed = first_failure(job);
+  if (failed == nullptr) return "every rank exited with code 0";
+  const exec::RankExit& exit = *failed->exit;
+  const auto rank = failed - job.attempt.ranks.data();
+  if (!exit.launch_error.empty()) return fmt::format("rank {} could not be started on {}: {}", rank, failed->node.text, exit.launch_error);
+  if (exit.lost) return fmt::format("rank {} was lost with its node or warden on {}", rank, failed->node.text);
+  if (exit.oom) return fmt::format("rank {} ran out of memory", rank);
+  if (exit.signal != 0) return fmt::format("rank {} was killed by signal {}", rank, exit.signal);
+  if (exit.code == kExitBadConfiguration) return fmt::format("rank {} refused its configuration (exit code 64), see its log", rank);
+  if (exit.code == kExitBadData) return fmt::format("rank {} refused its data (exit code 65), see its log", rank);
+  return fmt::format("rank {} exited with code {}", rank, exit.code);
+}
+
+void end(Job& job, JobState state, std::string reason, TimePoint now) {
+  CHECK(is_terminal(state) && !is_terminal(job.state), "a job ends once");
+  job.state = state;
+  job.reason = std::move(reason);
+  job.ended_at = now;
+}
+
+void requeue(Job& job, std::string reason, Duration wait, TimePoint now) {
+  job.state = JobState::kQueued;
+  job.intent = StopIntent::kNone;
+  job.reason = std::move(reason);
+  job.eligible_at = now + wait;
+  job.ready_url.clear();
+}
+
+Duration backoff(const RetryBudgets& retry, std::int64_t restarts, Rng& rng) {
+  const auto exponent = std::min<std::int64_t>(restarts - 1, 40);
+  const std::int64_t base = std::max<std::int64_t>(retry.backoff_base.count(), 1);
+  const std::int64_t limit = base > (retry.backoff_cap.count() >> exponent) ? retry.backoff_cap.count() : base << exponent;
+  return Duration(static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(std::max<std::int64_t>(limit, 0)) + 1)));
+}
+
+struct Budget {
+  std::int64_t* used = nullptr;
+  std::int64_t allowed = 0;
+};
+
+Budget budget_of(Job& job, ExitCause cause) {
+  switch (cause) {
+    case ExitCause::kUserFailure: return {&job.retries.user, job.spec.retry.user};
+    case ExitCause::kOutOfMemory: return {&job.retries.oom, job.spec.retry.oom};
+    case ExitCause::kNodeLost: return {&job.retries.node_lost, job.spec.retry.node_lost};
+    case ExitCause::kInfrastructure: return {&job.retries.infrastructure, job.spec.retry.infrastructure};
+    case ExitCause::kSucceeded:
+    case ExitCause::kCheckpointed:
+    case ExitCause::kUserError: break;
+  }
+  return {};
+}
+
+void finish_by_exit(Job& job, TimePoint now, Rng& rng) {
+  const ExitCause cause = exit_cause(job);
+  const bool service = job.spec.job_class == "service";
+  const std::string what = describe_exit(job);
+  if (cause == ExitCause::kSucceeded && !service) return end(job, JobState::kSucceeded, what, now);
+  if (cause == ExitCause::kUserError) return end(job, JobState::kFailed, what, now);
+  if (cause == ExitCause::kCheckpointed) {
+    return requeue(job, "stopped with a durable checkpoint, starts again from there", backoff(job.spec.retry, 1, rng), now);
+  }
+  Budget budget = budget_of(job, cause == ExitCause::kSucceeded ? ExitCause::kUserFailure : cause);
+  if (!service && *budget.used >= budget.allowed) {
+    return end(job, JobState::kFailed, fmt::format("{}; restarts used: {} of {}", what, *budget.used, budget.allowed), now);
+  }
+  ++*budget.used;
+  requeue(job, fmt::format("{}; restart {}", what, *budget.used), backoff(job.spec.retry, *budget.used, rng), now);
+}
+
+}  // namespace
+
+void start(Job& job, const std::vector<NodeName>& nodes, TimePoint now) {
+  CHECK(job.state == JobState::kQueued, "only a queued job starts");
+  job.state = JobState::kStarting;
+  job.reason = "launching";
+  job.exit_code.reset();
+  job.attempt = {AttemptNumber(job.attempt.number.value + 1), now, {}};
+  for (const NodeName& node : nodes) job.attempt.ranks.emplace_back().node = node;
+  if (!job.started_at) job.started_at = now;
+}
+
+bool rank_running(Job& job, std::uint32_t rank, TimePoint started_at) {
+  if (rank >= job.attempt.ranks.size() || job.attempt.ranks[rank].phase != RankStatus::Phase::kLaunching) return false;
+  job.attempt.ranks[rank].phase = RankStatus::Phase::kRunning;
+  job.attempt.ranks[rank].started_at = started_at;
+  const bool all_run = std::none_of(job.attempt.ranks.begin(), job.attempt.ranks.end(),
+                                    [](const RankStatus& r) { return r.phase == RankStatus::Phase::kLaunching; });
+  if (all_run && job.state == JobState::kStarting) {
+    job.state = JobState::kRunning;
+    job.reason = "running";
+  }
+  return true;
+}
+
+bool rank_exited(Job& job, std::uint32_t rank, const exec::RankExit& exit) {
+  if (rank >= job.attempt.ranks.size() || job.attempt.ranks[rank].phase == RankStatus::Phase::kExited) return false;
+  job.attempt.ranks[rank].phase = RankStatus::Phase::kExited;
+  job.attempt.ranks[rank].exit = exit;
+  return true;
+}
+
+bool gang_is_doomed(const Job& job) { return first_failure(job) != nullptr && !all_ranks_exited(job); }
+
+bool all_ranks_exited(const Job& job) {
+  return std::all_of(job.attempt.ranks.begin(), job.attempt.ranks.end(),
+                     [](const RankStatus& rank) { return rank.phase == RankStatus::Phase::kExited; });
+}
+
+bool request_stop(Job& job, StopIntent intent, std::string why, TimePoint now) {
+  CHECK(intent != StopIntent::kNone, "a stop needs an intent");
+  if (is_terminal(job.state)) return false;
+  if (job.state == JobState::kQueued) {
+    if (intent != StopIntent::kCancel && intent != StopIntent::kLimit) return false;
+    job.intent = intent;
+    end(job, intent == StopIntent::kCancel ? JobState::kCancelled : JobState::kTimedOut, std::move(why), now);
+    return true;
+  }
+  const bool replaceable = job.intent == StopIntent::kNone || job.intent == StopIntent::kPreempt || job.intent == StopIntent::kDrain;
+  if (!replaceable || job.intent == intent) return false;
+  job.intent = intent;
+  job.state = JobState::kStopping;
+  job.reason = std::move(why);
+  return true;
+}
+
+ExitCause exit_cause(const Job& job) {
+  const RankStatus* failed = first_failure(job);
+  return failed == nullptr ? ExitCause::kSucceeded : cause_of(*failed->exit);
+}
+
+void finish_attempt(Job& job, TimePoint now, Rng& rng) {
+  CHECK(!is_terminal(job.state) && job.state != JobState::kQueued && all_ranks_exited(job), "an attempt ends when all its ranks did");
+  const RankStatus* failed = first_failure(job);
+  job.exit_code = failed == nullptr ? 0 : failed->exit->code;
+  switch (job.intent) {
+    case StopIntent::kCancel: return end(job, JobState::kCancelled, job.reason, now);
+    case StopIntent::kLimit: return end(job, JobState::kTimedOut, job.reason, now);
+    case StopIntent::kPreempt:
+    case StopIntent::kDrain:
+      if (failed == nullptr && job.spec.job_class != "service") return finish_by_exit(job, now, rng);
+      return requeue(job, job.reason, Duration(0), now);
+    case StopIntent::kNone: return finish_by_exit(job, now, rng);
+  }
+}
+
+namespace {
+
+void apply_metric(Job& job, const Document& event, TimePoint now) {
+  const Result<std::string> key = event.string_at("key");
+  const Result<double> value = event.double_at("value");
+  const Result<std::int64_t> step = event.int_or("step", 0);
+  if (!key.ok() || !value.ok() || !step.ok()) return;
+  if (*key == kRungMetric && job.rungs.size() < kJobRungsMax) job.rungs[*step] = *value;
+  if (job.metrics.size() >= kJobMetricsMax && !job.metrics.contains(*key)) return;
+  const Result<std::int64_t> time = event.int_at("time_us");
+  job.metrics[*key] = {*value, *step, time.ok() ? time_from_micros(*time) : now};
+}
+
+void apply_progress(Job& job, const Document& event, TimePoint now) {
+  const Result<double> done = event.double_or("done", 0);
+  const Result<double> total = event.double_or("total", 0);
+  const Result<std::string> message = event.string_or("message", "");
+  if (done.ok() && total.ok() && message.ok()) job.progress = Progress{*done, *total, message->substr(0, 512), now};
+}
+
+void apply_checkpoint(Job& job, const Document& event) {
+  const Result<std::int64_t> step = event.int_at("step");
+  const Result<std::string> manifest = event.string_at("manifest");
+  if (step.ok() && manifest.ok()) job.checkpoint = CheckpointMark{*step, *manifest};
+}
+
+}  // namespace
+
+void apply_rank_event(Job& job, std::uint32_t rank, const Document& event, TimePoint now) {
+  const std::string& type = event["event"].text();
+  if (type == "metric") return apply_metric(job, event, now);
+  if (rank != 0) return;
+  if (type == "progress") return apply_progress(job, event, now);
+  if (type == "checkpoint") return apply_checkpoint(job, event);
+  if (type == "ready") job.ready_url = event["url"].text().substr(0, 2048);
+  if (type == "artifact" && job.artifacts.items().size() < kJobArtifactsMax) job.artifacts.push(event);
+  if (type == "result") job.result = event["values"];
+}
+
+}  // namespace trainyard::jobs
