@@ -1,0 +1,43 @@
+#pragma once
+#include <functional>
+#include <memory>
+
+#include "base/executor.h"
+#include "jobs/job_service.h"
+#include "net/http.h"
+#include "store/job_ledger.h"
+#include "store/log_store.h"
+
+namespace trainyard::api {
+
+/// Completes what a client sent: resolves dataset references, checks the kind, pins versions. Called on the reading thread; may block.
+class SubmissionResolver {
+ public:
+  virtual ~SubmissionResolver() = default;
+  /// Returns what goes into the spec file besides the spec: {"inputs":{..},"outputs":{..}}.
+  virtual Result<Document> resolve(JobSpec& spec) = 0;
+};
+
+/// What the job routes work on. `strand` owns `jobs`; `reads` is a thread for blocking reads. All of it outlives the HTTP server.
+struct JobContext {
+  Executor& strand;
+  Executor& reads;
+  Clock& clock;
+  jobs::JobService& jobs;
+  store::JobLedger& ledger;
+  SubmissionResolver& resolver;
+};
+
+/// "17" or "last" (the newest). Errors: INVALID_ARGUMENT "job.id".
+Result<JobId> parse_job_id(std::string_view text);
+
+/// Fetches a job as of the last commit, live or ended, and calls `done` on the strand or the reading thread. Errors: NOT_FOUND "job.unknown".
+void find_job(JobContext context, JobId id, std::function<void(Result<jobs::Job>)> done);
+
+/// Calls `send` with the problem details or with what `render` makes of the value.
+template <typename T, typename Render>
+void reply(const net::ResponderPtr& responder, const std::string& request_id, const Result<T>& result, Render render) {
+  responder->respond(result.ok() ? render(result.value()) : net::problem_response(result.error(), request_id));
+}
+
+}  // namespace trainyard::api

@@ -1,0 +1,262 @@
+#include "api/platform/logs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+
+
+namespace trainyard::api {
+
+std::uint64_t WatchedLogStore::subscribe(Listener listener) {
+  const std::lock_guard lock(mutex_);
+  listeners_.emplace(++last_, std::move(listener));
+  return last_;
+}
+
+void WatchedLogStore::unsubscribe(std::uint64_t subscription) {
+  const std::lock_guard lock(mutex_);
+  listeners_.erase(subscription);
+}
+
+Result<std::uint64_t> WatchedLogStore::append(const RankKey& rank, std::uint64_t offset, std::string_view encoded) {
+  Result<std::uint64_t> end = inner_.append(rank, offset, encoded);
+  if (!end.ok()) return end;
+  std::vector<Listener> listeners;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, listener] : listeners_) listeners.push_back(listener);
+  }
+  for (const Listener& listener : listeners) listener(rank);
+  return end;
+}
+
+namespace {
+
+constexpr std::size_t kSliceBytes = 256 * 1024;
+constexpr std::size_t kPlainBytesMax = 64 * 1024 * 1024;
+
+/// Where a reader stands: the next offset of every rank of one attempt.
+struct LogPosition {
+  AttemptNumber attempt;
+  std::vector<std::uint64_t> offsets;
+};
+
+std::string position_text(const LogPosition& position) {
+  return fmt::format("{}/{}", position.attempt.value, fmt::join(position.offsets, ","));
+}
+
+std::optional<LogPosition> parse_position(std::string_view text) {
+  LogPosition position;
+  const char* end = text.data() + text.size();
+  auto [at, error] = std::from_chars(text.data(), end, position.attempt.value);
+  if (error != std::errc() || at == end || *at != '/') return std::nullopt;
+  while (at != end) {
+    std::uint64_t offset = 0;
+    const auto [stop, fault] = std::from_chars(at + 1, end, offset);
+    if (fault != std::errc() || (stop != end && *stop != ',')) return std::nullopt;
+    position.offsets.push_back(offset);
+    at = stop;
+  }
+  return position;
+}
+
+std::string_view name_of(store::LogStream stream) {
+  switch (stream) {
+    case store::LogStream::kStdout: return "stdout";
+    case store::LogStream::kStderr: return "stderr";
+    case store::LogStream::kSystem: return "system";
+  }
+  return "system";
+}
+
+std::string log_event(const LogPosition& position, std::uint32_t rank, const store::LogRecord& record) {
+  Document data = Document::object();
+  data.set("attempt", static_cast<std::int64_t>(position.attempt.value));
+  data.set("rank", static_cast<std::int64_t>(rank));
+  data.set("stream", name_of(record.stream));
+  data.set("time", to_rfc3339(record.time));
+  data.set("text", record.bytes);
+  return net::sse_event(position_text(position), "log", to_json(data));
+}
+
+std::uint64_t encoded_size(const store::LogRecord& record) {
+  std::string encoded;
+  store::encode_log_record(record, encoded);
+  return encoded.size();
+}
+
+/// One client that reads a job's log as events. Lives on the reading thread; wake-ups come from the log store and the event log.
+class LogFollower : public std::enable_shared_from_this<LogFollower> {
+ public:
+  struct Options {
+    JobId job;
+    bool follow = false;
+    std::optional<std::uint32_t> rank;
+    std::optional<LogPosition> resume;
+  };
+
+  LogFollower(JobContext context, WatchedLogStore& logs, Options options, std::shared_ptr<net::ResponseStream> stream)  // shared: as the port says
+      : context_(context), logs_(logs), options_(std::move(options)), stream_(std::move(stream)) {}
+
+  /// Called on the strand.
+  void start() {
+    const auto self = shared_from_this();
+    stream_->on_closed([self] { self->context_.reads.post([self] { self->end(); }); });
+    log_subscription_ = logs_.subscribe([self](const RankKey& rank) {
+      if (rank.attempt.job == self->options_.job) self->wake();
+    });
+    event_subscription_ = context_.jobs.subscribe([self](const store::EventRecord& event) {
+      if (event.job == self->options_.job) self->wake();
+    });
+    wake();
+  }
+
+ private:
+  /// Any thread. Several wake-ups before the next round count as one.
+  void wake() {
+    if (wake_pending_.exchange(true)) return;
+    find_job(context_, options_.job, [self = shared_from_this()](Result<jobs::Job> job) {
+      self->context_.reads.post([self, job = std::move(job)] {
+        self->wake_pending_ = false;
+        self->round(job);
+      });
+    });
+  }
+
+  /// Sends what is there, up to the job as it was when this round was asked for: its end was durable before its last bytes are read here.
+  void round(const Result<jobs::Job>& job) {
+    if (ended_) return;
+    if (!job.ok()) return end();
+    if (!send_attempts(*job)) return end();
+    if (is_terminal(job->state) || !options_.follow) {
+      Document data = Document::object();
+      data.set("state", trainyard::name_of(job->state));
+      if (job->exit_code) data.set("exit_code", *job->exit_code);
+      stream_->write(net::sse_event(position_text(position_), "end", to_json(data)));
+      end();
+    }
+  }
+
+  bool send_attempts(const jobs::Job& job) {
+    if (position_.attempt.value == 0) {
+      if (job.attempt.number.value == 0) return true;
+      position_ = options_.resume.value_or(LogPosition{job.attempt.number, {}});
+    }
+    for (;;) {
+      position_.offsets.resize(std::max(position_.offsets.size(), job.attempt.ranks.size()));
+      if (!send_new_records()) return false;
+      if (position_.attempt >= job.attempt.number) return true;
+      position_ = {AttemptNumber(position_.attempt.value + 1), {}};
+    }
+  }
+
+  bool send_new_records() {
+    for (std::uint32_t rank = 0; rank < position_.offsets.size(); ++rank) {
+      if (options_.rank && *options_.rank != rank) continue;
+      for (;;) {
+        const Result<store::LogSlice> slice = logs_.read({{options_.job, position_.attempt}, rank}, position_.offsets[rank], kSliceBytes);
+        if (!slice.ok() || slice->records.empty()) break;
+        for (const store::LogRecord& record : slice->records) {
+          position_.offsets[rank] += encoded_size(record);
+          if (!stream_->write(log_event(position_, rank, record))) return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  void end() {
+    if (ended_) return;
+    ended_ = true;
+    stream_->close();
+    logs_.unsubscribe(log_subscription_);
+    context_.strand.post([self = shared_from_this()] { self->context_.jobs.unsubscribe(self->event_subscription_); });
+  }
+
+  JobContext context_;
+  WatchedLogStore& logs_;
+  Options options_;
+  std::shared_ptr<net::ResponseStream> stream_;  // shared: as the port says
+  LogPosition position_;
+  std::uint64_t log_subscription_ = 0;
+  std::uint64_t event_subscription_ = 0;
+  std::atomic<bool> wake_pending_{false};
+  bool ended_ = false;
+};
+
+/// All records of one attempt, rank by rank, newest 64 MiB at most.
+std::string plain_text(WatchedLogStore& logs, const jobs::Job& job, AttemptNumber attempt, std::optional<std::uint32_t> only_rank) {
+  std::string text;
+  const std::uint32_t ranks = static_cast<std::uint32_t>(std::max<std::size_t>(1, job.attempt.ranks.size()));
+  for (std::uint32_t rank = 0; rank < ranks; ++rank) {
+    if (only_rank && *only_rank != rank) continue;
+    std::uint64_t offset = 0;
+    while (text.size() < kPlainBytesMax) {
+      const Result<store::LogSlice> slice = logs.read({{job.id, attempt}, rank}, offset, kSliceBytes);
+      if (!slice.ok() || slice->records.empty()) break;
+      for (const store::LogRecord& record : slice->records) text += record.bytes;
+      offset = slice->next_offset;
+    }
+  }
+  return text;
+}
+
+Result<std::optional<std::uint32_t>> small_number(const net::Request& request, std::string_view name) {
+  const std::optional<std::string> text = request.query_value(name);
+  if (!text) return std::optional<std::uint32_t>();
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error == std::errc() && end == text->data() + text->size()) return std::optional<std::uint32_t>(value);
+  return invalid_argument("query.number", fmt::format("the query parameter {} must be a non-negative integer: {}", name, *text));
+}
+
+struct LogRequest {
+  JobId job;
+  std::optional<std::uint32_t> rank;
+  std::optional<std::uint32_t> attempt;
+};
+
+Result<LogRequest> parse_request(const net::Request& request) {
+  LogRequest parsed;
+  ASSIGN_OR_RETURN(parsed.job, parse_job_id(request.path_parameters.at("id")));
+  ASSIGN_OR_RETURN(parsed.rank, small_number(request, "rank"));
+  ASSIGN_OR_RETURN(parsed.attempt, small_number(request, "attempt"));
+  return parsed;
+}
+
+void serve(JobContext context, WatchedLogStore& logs, const net::Request& request, const net::ResponderPtr& responder) {
+  const Result<LogRequest> parsed = parse_request(request);
+  if (!parsed.ok()) return responder->respond(net::problem_response(parsed.error(), request.request_id));
+  const bool streamed = request.headers.get("accept").value_or("").find("text/event-stream") != std::string_view::npos;
+  LogFollower::Options options{parsed->job, request.query_value("follow").value_or("0") == "1", parsed->rank,
+                               parse_position(request.headers.get("last-event-id").value_or(""))};
+  if (parsed->attempt && !options.resume) options.resume = LogPosition{AttemptNumber(*parsed->attempt), {}};
+  find_job(context, parsed->job, [=, &logs, request_id = request.request_id](const Result<jobs::Job>& job) {
+    if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
+    if (streamed) {
+      net::Response head;
+      head.headers.set("Content-Type", "text/event-stream");
+      head.headers.set("Cache-Control", "no-store");
+      auto stream = responder->stream(std::move(head));
+      return context.strand.post([context, &logs, options, stream] {
+        std::make_shared<LogFollower>(context, logs, options, stream)->start();  // shared: subscriptions and stream hold it
+      });
+    }
+    const AttemptNumber attempt = options.resume ? options.resume->attempt : job->attempt.number;
+    context.reads.post([&logs, found = *job, attempt, rank = options.rank, responder] {
+      responder->respond(net::text_response(200, plain_text(logs, found, attempt, rank)));
+    });
+  });
+}
+
+}  // namespace
+
+void add_log_routes(net::Router& router, JobContext context, WatchedLogStore& logs) {
+  router.add({"GET", "/api/v1/jobs/{id}/logs", net::Permission::kViewer,
+              [context, &logs](const net::Request& request, const net::ResponderPtr& responder) { serve(context, logs, request, responder); },
+              std::size_t{1} << 16});
+}
+
+}  // namespace trainyard::api

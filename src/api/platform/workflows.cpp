@@ -1,0 +1,132 @@
+#include "api/platform/workflows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+
+namespace trainyard::api {
+namespace {
+
+constexpr std::int64_t kWaitMaxSeconds = 50;  // Below the request deadline of the server.
+constexpr std::size_t kListMax = 200;
+
+using workflow::WorkflowRun;
+using workflow::WorkflowRunId;
+
+Result<std::uint64_t> parse_number(std::string_view text, std::string_view what) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size()) return value;
+  return invalid_argument("query.number", fmt::format("{} must be a non-negative integer: {}", what, text));
+}
+
+net::Response run_response(const WorkflowRun& run, int status = 200) { return net::json_response(status, workflow::to_document(run)); }
+
+/// The live run, else what the database holds.
+void find_run(WorkflowContext context, WorkflowRunId id, std::function<void(Result<WorkflowRun>)> done) {
+  context.workflows.get(id, [context, id, done = std::move(done)](Result<WorkflowRun> live) {
+    if (live.ok()) return done(std::move(live));
+    context.reads.post([context, id, done] { done(context.repository.get(id)); });
+  });
+}
+
+void answer(WorkflowContext context, WorkflowRunId id, int status, const net::ResponderPtr& responder, const std::string& request_id) {
+  find_run(context, id, [responder, request_id, status](const Result<WorkflowRun>& run) {
+    responder->respond(run.ok() ? run_response(*run, status) : net::problem_response(run.error(), request_id));
+  });
+}
+
+void run(WorkflowContext context, const net::Request& request, const net::ResponderPtr& responder) {
+  const Result<Document> body = parse_yaml(request.body, request.query_value("file").value_or("workflow.yaml"));
+  if (!body.ok()) return responder->respond(net::problem_response(body.error(), request.request_id));
+  context.strand.post([context, source = *body, responder, request_id = request.request_id, owner = request.principal.name] {
+    context.workflows.submit(source, owner, [context, responder, request_id](const Result<WorkflowRunId>& id) {
+      if (!id.ok()) return responder->respond(net::problem_response(id.error(), request_id));
+      // The run becomes readable with the write that this is a release of.
+      context.strand.post([context, id = *id, responder, request_id] { answer(context, id, 201, responder, request_id); });
+    });
+  });
+}
+
+void list(WorkflowContext context, const net::Request& request, const net::ResponderPtr& responder) {
+  context.reads.post([context, responder, request_id = request.request_id] {
+    const Result<std::vector<WorkflowRun>> runs = context.repository.list(kListMax);
+    if (!runs.ok()) return responder->respond(net::problem_response(runs.error(), request_id));
+    Document items = Document::array();
+    for (const WorkflowRun& run : *runs) items.push(workflow::to_document(run));
+    Document body = Document::object();
+    body.set("workflows", std::move(items));
+    responder->respond(net::json_response(200, body));
+  });
+}
+
+/// Answers once: with the next durable change of a run, or when the time is over. Lives on the strand.
+class RunWait : public std::enable_shared_from_this<RunWait> {
+ public:
+  RunWait(WorkflowContext context, WorkflowRunId id, std::function<void()> done) : context_(context), id_(id), done_(std::move(done)) {}
+
+  void start(Duration wait) {
+    subscription_ = context_.workflows.subscribe([self = shared_from_this()](const WorkflowRun& run) {
+      if (run.id == self->id_) self->finish();
+    });
+    context_.strand.post_at(context_.clock.monotonic_now() + wait, [self = shared_from_this()] { self->finish(); });
+  }
+
+ private:
+  void finish() {
+    if (std::exchange(finished_, true)) return;
+    context_.strand.post([self = shared_from_this()] {
+      self->context_.workflows.unsubscribe(self->subscription_);
+      self->done_();
+    });
+  }
+
+  WorkflowContext context_;
+  WorkflowRunId id_;
+  std::function<void()> done_;
+  std::uint64_t subscription_ = 0;
+  bool finished_ = false;
+};
+
+void get(WorkflowContext context, const net::Request& request, const net::ResponderPtr& responder) {
+  const Result<std::uint64_t> id = parse_number(request.path_parameters.at("id"), "the id of a workflow run");
+  const Result<std::uint64_t> wait = parse_number(request.query_value("wait").value_or("0"), "wait");
+  if (!id.ok() || !wait.ok()) return responder->respond(net::problem_response(id.ok() ? wait.error() : id.error(), request.request_id));
+  const Duration span = std::chrono::seconds(std::min<std::int64_t>(static_cast<std::int64_t>(*wait), kWaitMaxSeconds));
+  context.strand.post([context, id = WorkflowRunId(*id), span, responder, request_id = request.request_id] {
+    context.workflows.get(id, [context, id, span, responder, request_id](const Result<WorkflowRun>& live) {
+      const auto done = [context, id, responder, request_id] { answer(context, id, 200, responder, request_id); };
+      if (!live.ok() || span == Duration(0)) return done();
+      std::make_shared<RunWait>(context, id, done)->start(span);  // shared: the subscription and the timer hold it
+    });
+  });
+}
+
+void cancel(WorkflowContext context, const net::Request& request, const net::ResponderPtr& responder) {
+  const Result<std::uint64_t> id = parse_number(request.path_parameters.at("id"), "the id of a workflow run");
+  if (!id.ok()) return responder->respond(net::problem_response(id.error(), request.request_id));
+  context.strand.post([context, id = WorkflowRunId(*id), responder, request_id = request.request_id] {
+    context.workflows.cancel(id, [context, id, responder, request_id](const Result<void>&) {
+      context.strand.post([context, id, responder, request_id] { answer(context, id, 202, responder, request_id); });
+    });
+  });
+}
+
+}  // namespace
+
+void add_workflow_routes(net::Router& router, WorkflowContext context) {
+  using net::Permission;
+  const auto add = [&router, context](std::string method, std::string pattern, Permission permission, auto serve) {
+    router.add({std::move(method), std::move(pattern), permission,
+                [context, serve](const net::Request& request, const net::ResponderPtr& responder) { serve(context, request, responder); },
+                std::size_t{1} << 20});
+  };
+  add("POST", "/api/v1/workflows:run", Permission::kOperator, run);
+  add("GET", "/api/v1/workflows", Permission::kViewer, list);
+  add("GET", "/api/v1/workflows/{id}", Permission::kViewer, get);
+  add("DELETE", "/api/v1/workflows/{id}", Permission::kOperator, cancel);
+}
+
+}  // namespace trainyard::api

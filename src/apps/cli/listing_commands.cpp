@@ -1,0 +1,68 @@
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "apps/cli/command_line.h"
+
+namespace trainyard::apps {
+namespace {
+
+/// A noun with `ls` and `get`: what to fetch and which columns to show.
+struct Listing {
+  std::string noun;
+  std::string doc;
+  std::string collection;             ///< "/api/v1/runs"
+  std::string items;                  ///< Key of the list in the answer.
+  std::vector<std::string> columns;   ///< Keys of an item, in order.
+};
+
+const std::vector<Listing>& listings() {
+  static const std::vector<Listing> table{
+      {"run", "Tracked runs and their metrics", "/api/v1/runs", "runs", {"id", "name", "status", "started_at"}},
+      {"model", "Registered models", "/api/v1/models", "models", {"name", "latest_version", "aliases"}},
+      {"dataset", "Datasets and their versions", "/api/v1/datasets", "datasets", {"name", "layers", "created_at"}},
+      {"node", "Nodes that run jobs", "/api/v1/nodes", "nodes", {"name", "ready", "cpu", "memory"}},
+  };
+  return table;
+}
+
+std::string cell(const Document& value) { return value.is_string() ? value.text() : value.is_null() ? "-" : to_json(value); }
+
+void list(CommandContext& context, const Listing& listing) {
+  Result<std::unique_ptr<client::ApiClient>> api = context.connect();
+  if (!api.ok()) return context.fail(api.error());
+  const Result<Document> page = (*api)->get(listing.collection);
+  if (!page.ok()) return context.fail(page.error());
+  print(context, *page, [&listing](const Document& shown) {
+    std::vector<std::vector<std::string>> rows;
+    for (const Document& item : shown[listing.items].items()) {
+      std::vector<std::string>& row = rows.emplace_back();
+      for (const std::string& key : listing.columns) row.push_back(cell(item[key]));
+    }
+    return table(listing.columns, rows);
+  });
+}
+
+void get(CommandContext& context, const Listing& listing, const std::string& name) {
+  Result<std::unique_ptr<client::ApiClient>> api = context.connect();
+  if (!api.ok()) return context.fail(api.error());
+  const Result<Document> item = (*api)->get(listing.collection + "/" + net::percent_encode(name));
+  if (!item.ok()) return context.fail(item.error());
+  print(context, *item, to_yaml);
+}
+
+}  // namespace
+
+void add_listing_commands(CLI::App& app, CommandContext& context) {
+  for (const Listing& listing : listings()) {
+    CLI::App* noun = app.add_subcommand(listing.noun, listing.doc);
+    noun->require_subcommand(1);
+    noun->add_subcommand("ls", "List them")->callback([&context, &listing] { list(context, listing); });
+    if (listing.noun == "node") continue;
+    auto name = std::make_shared<std::string>();  // shared: CLI11 keeps callbacks by copy
+    CLI::App* command = noun->add_subcommand("get", "Show one");
+    command->add_option("name", *name, "Its id or name")->required();
+    command->callback([&context, &listing, name] { get(context, listing, *name); });
+  }
+}
+
+}  // namespace trainyard::apps
