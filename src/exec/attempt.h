@@ -59,7 +59,6 @@ struct NodeObservation {
   std::string boot_id;      ///< Changes when the warden is a new one: ranks of the old one are gone.
   Resources capacity;
   std::vector<RankObservation> ranks;
-  std::uint64_t sequence = 0;  ///< Grows with every observation of a node: an older one that arrives later changes nothing.
 };
 
 /// The complete set of ranks a node should have.

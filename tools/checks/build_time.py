@@ -1,8 +1,9 @@
 """Checks what the build costs: python3 tools/checks/build_time.py BUILD_DIRECTORY [--list | --measure]
 
 tools/compile-timer recorded the user CPU seconds of every unit when it was last compiled. The check fails when a unit that
-tools/build_time_ratchet.txt does not list takes over 8 s (a unity unit of four test files 16 s), a listed one passes its allowance, a built unit was never measured, or the sum passes
-its allowance. Seconds are scaled by what the reference unit takes on this machine, so that a slow or busy one does not fail.
+tools/build_time_ratchet.txt does not list takes over 8 s (a unity unit of four test files 16 s), a listed one passes its
+allowance, a built unit was never measured, or the sum passes its own. Seconds are scaled by what the
+reference unit takes on this machine, so that a slow or busy one does not fail.
   --list     prints all units, most expensive first
   --measure  compiles those without a record once more, past the cache
 """
@@ -67,10 +68,12 @@ def problems_in(seconds, ratchet):
         if taken is None:
             yield f"{name}: was never measured; run python3 tools/checks/build_time.py BUILD_DIRECTORY --measure"
         elif taken > allowance * scale:
-            yield f"{name}: {taken:.1f} user s; its allowance is {allowance:g} s (times {scale:.2f} on this machine): split it, or include less"
+            yield (f"{name}: {taken:.1f} user s; its allowance is {allowance:g} s (times {scale:.2f} on this machine): "
+                   "split it, or include less")
     total = sum(taken or 0 for taken in seconds.values())
     if ratchet.total is not None and total > ratchet.total * scale:
-        yield f"all units together: {total:.0f} user s; the allowance in {RATCHET} is {ratchet.total:g} s (times {scale:.2f} on this machine)"
+        yield (f"all units together: {total:.0f} user s; the allowance in {RATCHET} is {ratchet.total:g} s "
+               f"(times {scale:.2f} on this machine)")
 
 
 def load(root, build):

@@ -1,8 +1,8 @@
 """Compiles every header below src/ on its own: python3 tools/checks/headers.py BUILD_DIRECTORY
 
-A header passes when a unit that includes it first, and twice, has no errors or warnings. What passed is remembered by the hash of the header,
-of everything of ours that it includes, and of the flags, so that only changed headers cost time. A header x.h that x.cpp includes first is
-proven by the build itself and is left out.
+A header passes when a unit that includes it first, and twice, has no errors or warnings. What passed is remembered by the hash
+of the header, of everything of ours that it includes, and of the flags, so that only changed headers cost time. A header x.h
+that x.cpp includes first is proven by the build itself and is left out.
 """
 import concurrent.futures
 import hashlib
@@ -17,7 +17,8 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import source  # noqa: E402
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
-BASE_FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wnon-virtual-dtor", "-Werror", "-D_GLIBCXX_ASSERTIONS"]
+BASE_FLAGS = ["-std=c++20", "-fsyntax-only", "-D_GLIBCXX_ASSERTIONS",
+              "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wnon-virtual-dtor", "-Werror"]
 
 
 def closure(root, path, seen):
@@ -80,7 +81,8 @@ class HeaderCheck:
         """Compiler messages about `path`; empty when it stands alone."""
         name = path[len("src/"):]
         unit = f'#include "{name}"\n#include "{name}"\n'
-        done = subprocess.run([self.compiler, *self.flags_for(path), "-x", "c++", "-"], input=unit, capture_output=True, text=True, check=False)
+        command = [self.compiler, *self.flags_for(path), "-x", "c++", "-"]
+        done = subprocess.run(command, input=unit, capture_output=True, text=True, check=False)
         return done.stderr if done.returncode else ""
 
     def check(self, path):
@@ -98,7 +100,8 @@ class HeaderCheck:
 def check(root, build, compiler="c++", stamps=None, jobs=None):
     """(violations, headers compiled now, headers that the build does not prove)."""
     checker = HeaderCheck(root, build, compiler, stamps or os.path.join(build, "header_checks"))
-    headers = [path for path in source.tracked_files(root) if path.startswith("src/") and path.endswith(".h") and not proven_by_build(root, path)]
+    headers = [path for path in source.tracked_files(root)
+               if path.startswith("src/") and path.endswith(".h") and not proven_by_build(root, path)]
     with concurrent.futures.ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
         results = list(pool.map(checker.check, headers))
     violations = [f"{path}: does not stand alone:\n{messages}" for path, messages, _ in results if messages]
@@ -115,7 +118,8 @@ def main():
     build = sys.argv[1]
     root = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../..")
     violations, compiled, total = check(root, build, stamps=shared_stamps(build))
-    print("\n".join(violations) if violations else f"headers: all stand alone ({total} that no unit includes first, {compiled} of them compiled now)")
+    good = f"headers: all stand alone ({total} that no unit includes first, {compiled} of them compiled now)"
+    print("\n".join(violations) if violations else good)
     return 1 if violations else 0
 
 

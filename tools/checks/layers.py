@@ -12,7 +12,8 @@ EVERYBODY_MAY = ("base", "domain")
 
 # What a pure library may not name: it decides from values, and its caller owns time, threads and chance.
 IMPURE = [
-    (re.compile(r"#\s*include\s*<(thread|mutex|shared_mutex|condition_variable|future|atomic|fstream|filesystem|random|iostream)>"), "header <{}>"),
+    (re.compile(r"#\s*include\s*<(thread|mutex|shared_mutex|condition_variable|future|atomic|fstream|filesystem|random|iostream)>"),
+     "header <{}>"),
     (re.compile(r"\b(Clock|SystemClock|Executor|steady_clock::now|system_clock::now|random_device|getenv)\b"), "name {}"),
     (re.compile(r'#\s*include\s*"(base/(?:executor|file|rng|failpoint|log|metrics)\.h)"'), "header {}"),
 ]
@@ -143,9 +144,23 @@ def impurities(path, text, name):
             yield f"{path}:{line_of(code, match.start())}: {what.format(match.group(1))} in {name}, which is pure: take values instead"
 
 
+def declared_problems(table, text):
+    """Holds the DEPS of every lib() in src/CMakeLists.txt against the table, so that linker and checker are told the same."""
+    for name, arguments in re.findall(r"^lib\(\s*([\w/]+)([^)]*)\)", text, re.MULTILINE):
+        deps = re.search(r"\bDEPS((?:\s+[a-z][\w/]*)+)", arguments)
+        library = table.libraries.get(name)
+        if library is None:
+            yield f"src/CMakeLists.txt: lib({name}) is not in tools/layers.txt"
+        for dep in deps.group(1).split() if deps and library else []:
+            if dep not in EVERYBODY_MAY and dep not in library.may and "*" not in library.may:
+                yield f"src/CMakeLists.txt: lib({name}) has {dep} in its DEPS, which tools/layers.txt does not allow"
+
+
 def check(root):
     """All violations below `root`, one line each."""
     table, problems = parse_table(source.read(root, "tools/layers.txt"))
+    if os.path.isfile(os.path.join(root, "src/CMakeLists.txt")):
+        problems += declared_problems(table, source.read(root, "src/CMakeLists.txt"))
     for path in source.tracked_files(root):
         if path.startswith("src/") and path.endswith(source.CODE_SUFFIXES):
             problems += file_problems(root, table, path)

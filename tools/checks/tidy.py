@@ -20,8 +20,8 @@ RATCHET = "tools/tidy_ratchet.txt"
 
 
 class Ban:
-    """A pattern that may not occur, and what to write instead. `code`: comments and literals do not count. `allowed`: path prefixes that may.
-    `tests`: whether it holds in test code too."""
+    """A pattern that may not occur, and what to write instead. `code`: comments and literals do not count. `allowed`: path prefixes
+    that may use it. `tests`: whether it holds in test code too."""
 
     def __init__(self, pattern, instead, code=True, allowed=(), tests=True):
         self.pattern, self.instead, self.code, self.allowed, self.tests = re.compile(pattern), instead, code, allowed, tests
@@ -33,10 +33,12 @@ CPP_BANS = [
     Ban(r"\bsystem_clock::now\b", "take a trainyard::Clock& (base/time.h)", allowed=("src/base/",)),
     # net keeps deadlines for the kernel's own clock, so a fake one would only mislead there.
     Ban(r"\bsteady_clock::now\b", "take a trainyard::Clock& (base/time.h)", allowed=("src/base/", "src/net/"), tests=False),
-    Ban(r"\bsleep_for\b|\bsleep_until\b|\busleep\s*\(|\bnanosleep\s*\(|(?<![\w:.>])sleep\s*\(", "wait for the event itself, with a deadline"),
+    Ban(r"\bsleep_for\b|\bsleep_until\b|\busleep\s*\(|\bnanosleep\s*\(|(?<![\w:.>])sleep\s*\(",
+        "wait for the event itself, with a deadline"),
     Ban(r"#\s*include\s*<format>|\bstd::format\b", "use fmt"),
     Ban(r"#\s*include\s*<expected>|\bstd::expected\b", "use trainyard::Result (base/result.h)"),
-    Ban(r"\.detach\s*\(\s*\)", "own the thread with std::jthread and join it"),
+    # Tensors have a detach() too.
+    Ban(r"\.detach\s*\(\s*\)", "own the thread with std::jthread and join it", allowed=("src/adapters/torch/",)),
     Ban(r"\bthrow\b", "return an Error; our code does not throw", tests=False),
     Ban(r"(?<![\w])assert\s*\(", "use CHECK (base/check.h), which is always on"),
     Ban(r"\busing\s+namespace\s+std\s*;", "name what is used"),
@@ -45,13 +47,18 @@ CPP_BANS = [
 ]
 EVERYWHERE_BANS = [
     Ban(r"\b(TODO|FIXME|XXX|HACK)\b", "do it now, or write what is open into the docs", code=False),
-    Ban(r"(?<![\w.$}])/(work/(main|shared|\.library)|root/|home/[a-z])", "machine paths have no place in the repository; use a relative path or $HOME", code=False),
+    Ban(r"(?<![\w.$}])/(work/(main|shared|\.library)|root/)",
+        "machine paths have no place in the repository; use a relative path or $HOME", code=False),
+    Ban(r"(?<![\w.$}])/home/[a-z]", "machine paths have no place in the repository; use a relative path or $HOME", code=False, tests=False),
     Ban(r"\b(pypi\.org|pythonhosted\.org|(deb|security)\.debian\.org|registry\.npmjs\.org|proxy\.golang\.org|repo1?\.maven\.|crates\.io|"
-        r"download\.pytorch\.org|docker\.io|ghcr\.io|quay\.io|gcr\.io)\b", "name the package and let its ordinary client find the registry", code=False),
-    Ban(r"(?i)\b(ticket|issue|task)\s*#?[0-9]+\b|\b(DESIGN|DEPENDENCIES|EXAMPLE|BRIEF)(\.md\b| section)", "say why in words that stand alone", code=False),
+        r"download\.pytorch\.org|docker\.io|ghcr\.io|quay\.io|gcr\.io)\b",
+        "name the package and let its ordinary client find the registry", code=False),
+    Ban(r"(?i)\b(ticket|issue)\s*#?[0-9]+\b|\btask #[0-9]+\b|\b(DESIGN|DEPENDENCIES|EXAMPLE|BRIEF)(\.md\b| section)",
+        "say why in words that stand alone", code=False),
 ]
 BAD_FILE_NAME = re.compile(r"(^|_)(utils?|helpers?|common|misc)\.(h|cpp)$")
-TEXT_SUFFIXES = (".h", ".cpp", ".md", ".cmake", ".txt", ".py", ".sh", ".yaml", ".yml", ".json", ".js", ".html", ".css", ".proto", ".sql", ".lock")
+TEXT_SUFFIXES = (".h", ".cpp", ".md", ".cmake", ".txt", ".py", ".sh",
+                 ".yaml", ".yml", ".json", ".js", ".html", ".css", ".proto", ".sql", ".lock")
 OWN_PATTERNS = ("tools/checks/tidy.py", "tests/checks/", "docs/STYLE.md")
 
 
@@ -144,14 +151,17 @@ def banned(path, text, bans, code):
                 yield f"{path}:{number}: '{found.group(0).strip()}': {ban.instead}"
 
 
-def cpp_problems(path, text):
-    code = source.code_only(text)
-    lines = text.split("\n")
-    for number, line in enumerate(lines, 1):
+def line_problems(path, text):
+    for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LINE_LENGTH:
             yield f"{path}:{number}: {len(line)} characters; a line has at most {LINE_LENGTH}"
         if line != line.rstrip() or "\t" in line:
             yield f"{path}:{number}: a tab, or blanks at the end of the line"
+
+
+def cpp_problems(path, text):
+    code = source.code_only(text)
+    lines = text.split("\n")
     for number, line in enumerate(code.split("\n"), 1):
         if re.search(r"\bshared_ptr\b", line) and "// shared:" not in lines[number - 1]:
             yield f"{path}:{number}: shared_ptr: use a value, unique_ptr or reference, or say why on the line: // shared: ..."
@@ -208,11 +218,13 @@ def check(root):
     paths = source.tracked_files(root)
     problems, measured = list(blob_problems(root, paths)), {}
     for path in paths:
-        if path.startswith(("tests/data/", "third_party/")) or not is_text(path) or os.path.getsize(os.path.join(root, path)) > BLOB_BYTES * 10:
+        if path.startswith("tests/data/") or not is_text(path) or os.path.getsize(os.path.join(root, path)) > BLOB_BYTES * 10:
             continue
         text = source.read(root, path)
         if not path.startswith(OWN_PATTERNS):
             problems += banned(path, text, EVERYWHERE_BANS, text)
+        if path.endswith(source.CODE_SUFFIXES + (".py",)):
+            problems += line_problems(path, text)
         if path.endswith(source.CODE_SUFFIXES):
             problems += cpp_problems(path, text)
             for rule, what, value, limit, line in sizes(path, text):

@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <filesystem>
 
-#include "base/file.h"
+#include "apps/programs.h"
 #include "base/time.h"
 
 namespace trainyard::apps {
@@ -99,25 +97,8 @@ Result<std::string> resolve_job(client::ApiClient& api, const std::string& selec
   return page["jobs"].items().front()["id"].text();
 }
 
-Result<std::string> find_sibling(const std::string& program) {
-  std::vector<std::string> directories;
-  if (const char* libexec = std::getenv("TRAINYARD_LIBEXEC"); libexec != nullptr && *libexec != '\0') directories.emplace_back(libexec);
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (!error) {
-    directories.push_back(self.parent_path().string());
-    directories.push_back((self.parent_path().parent_path() / "libexec/trainyard").string());
-  }
-  for (const std::string& directory : directories) {
-    const std::string path = directory + "/" + program;
-    if (::access(path.c_str(), X_OK) == 0) return path;
-  }
-  return not_found("program.missing", fmt::format("the program {} is not installed beside this one: build it with `make build`; looked in {}", program,
-                                                  fmt::join(directories, ", ")));
-}
-
 Error exec_sibling(const std::string& program, const std::vector<std::string>& arguments) {
-  Result<std::string> path = find_sibling(program);
+  Result<std::string> path = find_program(program);
   if (!path.ok()) return std::move(path).error();
   std::vector<std::string> words{program};
   words.insert(words.end(), arguments.begin(), arguments.end());

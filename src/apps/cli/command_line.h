@@ -64,7 +64,5 @@ Result<std::string> resolve_job(client::ApiClient& api, const std::string& selec
 
 /// Replaces this process by a sibling program. Returns only when that failed.
 Error exec_sibling(const std::string& program, const std::vector<std::string>& arguments);
-/// $TRAINYARD_LIBEXEC, the directory of this executable, ../libexec/trainyard: the first that holds `program`.
-Result<std::string> find_sibling(const std::string& program);
 
 }  // namespace trainyard::apps

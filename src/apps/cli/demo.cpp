@@ -14,6 +14,7 @@
 #include <filesystem>
 
 #include "apps/cli/workflow_view.h"
+#include "apps/programs.h"
 #include "base/file.h"
 #include "base/time.h"
 
@@ -51,7 +52,7 @@ class DemoServer {
 };
 
 Result<std::unique_ptr<DemoServer>> DemoServer::start(const std::string& data, bool keep) {
-  ASSIGN_OR_RETURN(const std::string program, find_sibling("trainyard-server"));
+  ASSIGN_OR_RETURN(const std::string program, find_program("trainyard-server"));
   const std::string ready_file = data + "/ready.json";
   TRY(remove_tree(ready_file));
   int ends[2] = {-1, -1};
@@ -159,9 +160,6 @@ Result<std::string> run_to_watch(client::ApiClient& api, const DemoOptions& opti
     }
   }
   ASSIGN_OR_RETURN(std::string text, read_file(pipeline, 1 << 20));
-  // Paths in the example are relative to its own directory.
-  const std::string directory = std::filesystem::absolute(pipeline).parent_path().string();
-  for (std::size_t at = text.find("@here@"); at != std::string::npos; at = text.find("@here@", at)) text.replace(at, 6, directory);
   ASSIGN_OR_RETURN(const Document run, start_workflow(api, pipeline, std::move(text)));
   return run["id"].text();
 }

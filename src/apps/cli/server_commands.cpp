@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "apps/cli/command_line.h"
+#include "apps/programs.h"
 #include "base/file.h"
 
 #ifndef TRAINYARD_VERSION
@@ -25,7 +26,7 @@ struct Check {
 Result<std::string> check_programs() {
   std::string found;
   for (const char* program : {"trainyard-server", "trainyard-agent", "trainyard-warden", "trainyard-etl", "trainyard-train", "trainyard-serve"}) {
-    ASSIGN_OR_RETURN(const std::string path, find_sibling(program));
+    ASSIGN_OR_RETURN(const std::string path, find_program(program));
     found = path;
   }
   return "all programs beside " + found;

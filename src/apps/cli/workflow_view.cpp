@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 
 #include "apps/cli/command_line.h"
@@ -68,7 +69,9 @@ void pause(std::chrono::milliseconds span) {
 }  // namespace
 
 Result<Document> start_workflow(client::ApiClient& api, const std::string& file, std::string text) {
-  return api.post_text("/api/v1/workflows:run?file=" + net::percent_encode(file), std::move(text), "application/yaml");
+  const std::string directory = std::filesystem::absolute(file).parent_path().string();
+  const std::string query = "?file=" + net::percent_encode(file) + "&directory=" + net::percent_encode(directory);
+  return api.post_text("/api/v1/workflows:run" + query, std::move(text), "application/yaml");
 }
 
 Result<Document> watch_workflow(client::ApiClient& api, const std::string& id, bool terminal) {

@@ -1,0 +1,73 @@
+#include "adapters/agent_pool/http_link.h"
+
+#include <fmt/format.h>
+
+namespace trainyard::adapters::agent_pool {
+namespace {
+
+constexpr Duration kPatience = std::chrono::seconds(15);
+
+std::string rank_target(const RankKey& rank, std::string_view what) {
+  return fmt::format("/api/v1/agents/ranks/{}/{}/{}/{}", rank.attempt.job.value, rank.attempt.attempt.value, rank.rank, what);
+}
+
+Error error_of(const net::Response& response) {
+  const Result<Document> body = parse_json(response.body);
+  const std::string code = body.ok() ? (*body)["code"].text() : "";
+  Error error = unavailable(code.empty() ? "http.status" : code, fmt::format("the server answered {}: {}", response.status, body.ok() ? (*body)["detail"].text() : ""));
+  if (response.status == 401 || response.status == 403) error.category = Category::kUnauthenticated;
+  if (response.status == 409) error.category = Category::kAborted;
+  if (response.status == 412) error.category = Category::kFailedPrecondition;
+  return error;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<HttpLink>> HttpLink::make(const std::string& url, const std::string& token) {
+  std::unique_ptr<HttpLink> link(new HttpLink(url, token));
+  ASSIGN_OR_RETURN(link->bulk_, net::make_http_client(url));
+  return link;
+}
+
+Result<Document> HttpLink::exchange(net::HttpClient& http, std::string method, std::string target, std::string body, Duration timeout) const {
+  net::ClientRequest request;
+  request.method = std::move(method);
+  request.target = std::move(target);
+  request.headers.set("Authorization", "Bearer " + token_);
+  if (request.method == "POST") request.headers.set("Content-Type", "application/octet-stream");
+  request.body = std::move(body);
+  request.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(timeout);
+  ASSIGN_OR_RETURN(const net::Response response, http.send(request));
+  if (response.status != 200) return error_of(response);
+  return parse_json(response.body);
+}
+
+Result<exec::DesiredState> HttpLink::sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait) {
+  // A connection of its own for every call: two syncs may wait at the same time.
+  ASSIGN_OR_RETURN(const std::unique_ptr<net::HttpClient> http, net::make_http_client(url_));
+  const std::string target = fmt::format("/api/v1/agents/{}/sync?seen={}&wait_us={}", net::percent_encode(observation.node.text), seen_version, wait.count());
+  ASSIGN_OR_RETURN(const Document state, exchange(*http, "POST", target, to_json(exec::to_document(observation)), wait + kPatience));
+  return exec::desired_state_from(state);
+}
+
+Result<std::uint64_t> HttpLink::exchange_end(std::string method, std::string target, std::string body) {
+  const std::lock_guard lock(bulk_mutex_);
+  ASSIGN_OR_RETURN(const Document answer, exchange(*bulk_, std::move(method), std::move(target), std::move(body), kPatience));
+  return answer["end"].as_unsigned();
+}
+
+Result<std::uint64_t> HttpLink::log_end(const RankKey& rank) { return exchange_end("GET", rank_target(rank, "log"), {}); }
+
+Result<std::uint64_t> HttpLink::append_log(const RankKey& rank, std::uint64_t offset, std::string_view encoded) {
+  return exchange_end("POST", rank_target(rank, "log") + fmt::format("?offset={}", offset), std::string(encoded));
+}
+
+Result<std::uint64_t> HttpLink::events_end(const RankKey& rank) { return exchange_end("GET", rank_target(rank, "events"), {}); }
+
+Result<std::uint64_t> HttpLink::append_events(const RankKey& rank, std::uint64_t first, const std::vector<std::string>& lines) {
+  std::string body;
+  for (const std::string& line : lines) body += line + "\n";
+  return exchange_end("POST", rank_target(rank, "events") + fmt::format("?first={}", first), std::move(body));
+}
+
+}  // namespace trainyard::adapters::agent_pool

@@ -1,0 +1,70 @@
+#pragma once
+#include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "agent/agent_link.h"
+#include "agent/node_state.h"
+#include "agent/shipper.h"
+#include "agent/warden_client.h"
+
+namespace trainyard::agent {
+
+struct AgentSettings {
+  std::string data_dir;           ///< Absolute; run/, spool/ and work/ lie below it.
+  NodeName node{"local"};
+  Resources capacity;             ///< Zero quantities are discovered.
+  std::string warden_program;     ///< Path of trainyard-warden.
+  int lifeline = -1;              ///< See WardenClientSettings.
+  Duration poll_wait{5'000'000};  ///< Longest wait of one sync.
+};
+
+/// The node side: reconciles what the server wants with what the warden has, and ships logs and events. It runs nothing itself, so it may
+/// be stopped or killed and started again while ranks run. Four threads: warden connection, long poll, reports, shipping.
+class Agent {
+ public:
+  struct Deps {
+    AgentLink& link;
+    Clock& clock;
+    LogSink& log;
+  };
+
+  Agent(AgentSettings settings, Deps deps);
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  void start();
+  /// Stops the threads; ranks and their warden stay.
+  void stop();
+  /// Tells the warden to end every rank within `grace` and to leave.
+  void shutdown_warden(Duration grace);
+
+ private:
+  void poll_loop();
+  void report_loop();
+  void ship_loop();
+  Result<void> sync_once(std::uint64_t seen, Duration wait);
+  void on_warden(const std::string& boot_id, std::vector<exec::WardenRank> ranks);
+  void apply(const exec::DesiredState& desired);
+  bool pause(Duration span);
+
+  AgentSettings settings_;
+  Deps deps_;
+  NodeState state_;
+  Shipper shipper_;
+  WardenClient warden_;
+  std::mutex apply_mutex_;
+  exec::DesiredState desired_;       // guarded by apply_mutex_
+  std::set<RankKey> asked_;          // guarded by apply_mutex_; started by request, not confirmed by this warden yet
+  std::mutex stop_mutex_;
+  std::condition_variable stopped_;
+  bool stopping_ = false;            // guarded by stop_mutex_
+  std::vector<std::thread> threads_;
+};
+
+/// Cores and memory of this machine.
+Resources discover_capacity();
+
+}  // namespace trainyard::agent

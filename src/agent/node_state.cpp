@@ -1,0 +1,163 @@
+#include "agent/node_state.h"
+
+#include <algorithm>
+
+namespace trainyard::agent {
+
+using Phase = exec::RankObservation::Phase;
+
+bool NodeState::has_work(const Entry& entry) {
+  if (entry.busy || entry.fully_shipped) return false;
+  return entry.shipped_log < entry.rank.log_size || entry.shipped_events < entry.rank.events_size || entry.rank.observation.phase == Phase::kExited;
+}
+
+void NodeState::touch() {
+  ++news_;
+  changed_.notify_all();
+}
+
+void NodeState::replace(const std::string& boot_id, std::vector<exec::WardenRank> ranks) {
+  const std::lock_guard lock(mutex_);
+  std::map<RankKey, Entry> fresh;
+  for (exec::WardenRank& rank : ranks) {
+    const RankKey key = rank.observation.rank;
+    Entry& entry = fresh[key];
+    if (const auto old = ranks_.find(key); old != ranks_.end()) entry = old->second;
+    entry.rank = std::move(rank);
+  }
+  ranks_ = std::move(fresh);
+  boot_id_ = boot_id;
+  connected_ = true;
+  touch();
+}
+
+void NodeState::update(exec::WardenRank rank) {
+  const std::lock_guard lock(mutex_);
+  ranks_[rank.observation.rank].rank = std::move(rank);
+  touch();
+}
+
+void NodeState::grow(const std::vector<exec::RankGrowth>& growths) {
+  const std::lock_guard lock(mutex_);
+  for (const exec::RankGrowth& growth : growths) {
+    const auto found = ranks_.find(growth.rank);
+    if (found == ranks_.end()) continue;
+    found->second.rank.log_size = std::max(found->second.rank.log_size, growth.log_size);
+    found->second.rank.events_size = std::max(found->second.rank.events_size, growth.events_size);
+  }
+  changed_.notify_all();
+}
+
+void NodeState::remove(const RankKey& rank) {
+  const std::lock_guard lock(mutex_);
+  ranks_.erase(rank);
+}
+
+std::optional<NodeState::ShipWork> NodeState::next_work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (stopping_) return std::nullopt;
+    const MonotonicPoint now = SystemClock().monotonic_now();
+    std::optional<MonotonicPoint> wake;
+    for (auto& [key, entry] : ranks_) {
+      if (!has_work(entry)) continue;
+      if (entry.not_before && *entry.not_before > now) {
+        wake = wake ? std::min(*wake, *entry.not_before) : *entry.not_before;
+        continue;
+      }
+      entry.busy = true;
+      entry.not_before.reset();
+      return ShipWork{key, entry.rank.log_size, entry.rank.events_size, entry.rank.observation.phase == Phase::kExited};
+    }
+    if (wake) {
+      changed_.wait_until(lock, *wake);
+    } else {
+      changed_.wait(lock);
+    }
+  }
+}
+
+void NodeState::shipped(const ShipWork& work) {
+  const std::lock_guard lock(mutex_);
+  const auto found = ranks_.find(work.rank);
+  if (found == ranks_.end()) return;
+  Entry& entry = found->second;
+  entry.busy = false;
+  entry.shipped_log = std::max(entry.shipped_log, work.log_size);
+  entry.shipped_events = std::max(entry.shipped_events, work.events_size);
+  entry.fully_shipped = work.exited;
+  if (work.exited) touch();
+}
+
+void NodeState::postpone(const ShipWork& work, Duration pause) {
+  const std::lock_guard lock(mutex_);
+  const auto found = ranks_.find(work.rank);
+  if (found == ranks_.end()) return;
+  found->second.busy = false;
+  found->second.not_before = SystemClock().monotonic_now() + pause;
+}
+
+std::optional<exec::NodeObservation> NodeState::observation() const {
+  const std::lock_guard lock(mutex_);
+  if (!connected_) return std::nullopt;
+  exec::NodeObservation observation{node_, boot_id_, capacity_, {}};
+  for (const auto& [key, entry] : ranks_) {
+    exec::RankObservation& seen = observation.ranks.emplace_back(entry.rank.observation);
+    if (seen.phase == Phase::kExited && !entry.fully_shipped) {
+      seen.phase = Phase::kRunning;
+      seen.exit.reset();
+    }
+  }
+  for (const auto& [key, exit] : never_started_) {
+    exec::RankObservation& seen = observation.ranks.emplace_back();
+    seen.rank = key;
+    seen.phase = Phase::kExited;
+    seen.started_at = exit.ended_at;
+    seen.exit = exit;
+  }
+  return observation;
+}
+
+std::vector<exec::WardenRank> NodeState::ranks() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<exec::WardenRank> ranks;
+  for (const auto& [key, entry] : ranks_) ranks.push_back(entry.rank);
+  return ranks;
+}
+
+void NodeState::set_never_started(const std::vector<RankKey>& ranks, TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  std::map<RankKey, exec::RankExit> next;
+  bool news = false;
+  for (const RankKey& rank : ranks) {
+    const auto known = never_started_.find(rank);
+    exec::RankExit exit;
+    exit.code = 143;
+    exit.signal = 15;
+    exit.stop_requested = true;
+    exit.ended_at = now;
+    next[rank] = known != never_started_.end() ? known->second : exit;
+    news |= known == never_started_.end();
+  }
+  never_started_ = std::move(next);
+  if (news) touch();
+}
+
+std::uint64_t NodeState::wait_for_news(std::uint64_t seen) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this, seen] { return stopping_ || news_ != seen; });
+  return news_;
+}
+
+std::uint64_t NodeState::news() const {
+  const std::lock_guard lock(mutex_);
+  return news_;
+}
+
+void NodeState::stop() {
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  changed_.notify_all();
+}
+
+}  // namespace trainyard::agent

@@ -1,0 +1,90 @@
+#include "agent/shipper.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/failpoint.h"
+#include "base/file.h"
+
+namespace trainyard::agent {
+namespace {
+
+constexpr std::size_t kBatchBytes = 256 * 1024;
+
+Result<std::string> read_range(const std::string& path, std::uint64_t from, std::size_t size) {
+  ASSIGN_OR_RETURN(const UniqueFd file, open_file(path, O_RDONLY));
+  std::string bytes(size, '\0');
+  ASSIGN_OR_RETURN(const std::size_t got, read_at(file.get(), std::as_writable_bytes(std::span(bytes)), from, path));
+  bytes.resize(got);
+  return bytes;
+}
+
+/// The whole lines at the start of `bytes`.
+std::vector<std::string> whole_lines(std::string_view bytes, std::size_t& consumed) {
+  std::vector<std::string> lines;
+  consumed = 0;
+  for (std::size_t end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n', consumed)) {
+    lines.emplace_back(bytes.substr(consumed, end - consumed));
+    consumed = end + 1;
+  }
+  return lines;
+}
+
+}  // namespace
+
+Result<Shipper::Outcome> Shipper::ship(const NodeState::ShipWork& work) {
+  FAILPOINT("agent.before_ship");
+  if (!marks_.contains(work.rank)) marks_[work.rank] = exec::read_shipped_mark(exec::spool_paths(data_dir_, work.rank));
+  exec::ShippedMark& mark = marks_.at(work.rank);
+  Outcome outcome;
+  for (const Result<void>& shipped : {ship_log(work, mark), ship_events(work, mark)}) {
+    if (shipped.ok()) continue;
+    if (shipped.error().id != "lease.fenced") return shipped.error();
+    outcome.fenced = true;
+  }
+  outcome.mark = mark;
+  if (work.exited || outcome.fenced) marks_.erase(work.rank);
+  FAILPOINT("agent.after_ship");
+  return outcome;
+}
+
+Result<void> Shipper::ship_log(const NodeState::ShipWork& work, exec::ShippedMark& mark) {
+  if (work.log_size == 0) return {};
+  const std::string path = exec::spool_paths(data_dir_, work.rank).log;
+  ASSIGN_OR_RETURN(std::uint64_t end, link_.log_end(work.rank));
+  while (end < work.log_size) {
+    const std::size_t size = static_cast<std::size_t>(std::min<std::uint64_t>(kBatchBytes, work.log_size - end));
+    ASSIGN_OR_RETURN(std::string bytes, read_range(path, end, size));
+    bytes.resize(exec::whole_log_records(bytes));
+    if (bytes.empty()) return data_loss("spool.corrupt", fmt::format("no whole log record at offset {} of {}", end, path));
+    ASSIGN_OR_RETURN(end, link_.append_log(work.rank, end, bytes));
+  }
+  mark.log_size = end;
+  return {};
+}
+
+Result<void> Shipper::ship_events(const NodeState::ShipWork& work, exec::ShippedMark& mark) {
+  if (mark.events_size >= work.events_size) return {};
+  const std::string path = exec::spool_paths(data_dir_, work.rank).events;
+  ASSIGN_OR_RETURN(std::uint64_t taken, link_.events_end(work.rank));
+  while (mark.events_size < work.events_size) {
+    const std::size_t size = static_cast<std::size_t>(std::min<std::uint64_t>(kBatchBytes, work.events_size - mark.events_size));
+    ASSIGN_OR_RETURN(const std::string bytes, read_range(path, mark.events_size, size));
+    std::size_t consumed = 0;
+    std::vector<std::string> lines = whole_lines(bytes, consumed);
+    if (lines.empty()) return data_loss("spool.corrupt", fmt::format("no whole event line at offset {} of {}", mark.events_size, path));
+    const std::uint64_t after = mark.event_lines + lines.size();
+    if (taken < after) {
+      const std::uint64_t known = std::max(taken, mark.event_lines) - mark.event_lines;
+      lines.erase(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(known));
+      ASSIGN_OR_RETURN(taken, link_.append_events(work.rank, mark.event_lines + known, lines));
+    }
+    mark.event_lines = after;
+    mark.events_size += consumed;
+  }
+  return {};
+}
+
+}  // namespace trainyard::agent

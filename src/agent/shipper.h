@@ -1,0 +1,34 @@
+#pragma once
+#include <map>
+#include <string>
+
+#include "agent/agent_link.h"
+#include "agent/node_state.h"
+#include "exec/spool.h"
+
+namespace trainyard::agent {
+
+/// Sends the output of one rank after the other to the server, from where the server says it has it. Nothing is sent twice into the server's
+/// files, since it ignores overlap; nothing is skipped, since it refuses gaps. Not thread-safe: one thread drives it.
+class Shipper {
+ public:
+  Shipper(std::string data_dir, AgentLink& link) : data_dir_(std::move(data_dir)), link_(link) {}
+
+  struct Outcome {
+    exec::ShippedMark mark;   ///< What the server holds now.
+    bool fenced = false;      ///< The attempt is not current any more: its output is of no use.
+  };
+  /// Ships up to the sizes of `work`. Errors: those of the link and of files; worth another try. Failpoints: "agent.before_ship",
+  /// "agent.after_ship".
+  Result<Outcome> ship(const NodeState::ShipWork& work);
+
+ private:
+  Result<void> ship_log(const NodeState::ShipWork& work, exec::ShippedMark& mark);
+  Result<void> ship_events(const NodeState::ShipWork& work, exec::ShippedMark& mark);
+
+  std::string data_dir_;
+  AgentLink& link_;
+  std::map<RankKey, exec::ShippedMark> marks_;  ///< Of ranks that have not been shipped to their end.
+};
+
+}  // namespace trainyard::agent

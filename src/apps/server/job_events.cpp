@@ -1,0 +1,43 @@
+#include "apps/server/job_events.h"
+
+namespace trainyard::apps {
+namespace {
+
+std::vector<jobs::MetricPoint> metric_points(const std::vector<Document>& events, TimePoint now) {
+  std::vector<jobs::MetricPoint> points;
+  for (const Document& event : events) {
+    if (event["event"].text() != "metric") continue;
+    const Result<double> value = event.double_at("value");
+    const Result<std::int64_t> step = event.int_or("step", 0);
+    const Result<std::int64_t> time = event.int_or("time_us", micros(now));
+    const std::string& key = event["key"].text();
+    if (key.empty() || !value.ok() || !step.ok() || !time.ok()) continue;
+    points.push_back({key, *value, *step, time_from_micros(*time)});
+  }
+  return points;
+}
+
+}  // namespace
+
+void JobEvents::append(const RankKey& rank, std::uint64_t first, std::vector<std::string> lines, std::function<void(Result<std::uint64_t>)> done) {
+  std::vector<Document> events;
+  for (const std::string& line : lines) {
+    // The warden lets only JSON pass; a damaged line still counts, or the numbers would shift.
+    Result<Document> event = parse_json(line);
+    events.push_back(event.ok() ? std::move(event).value() : Document());
+  }
+  const std::vector<jobs::MetricPoint> points = metric_points(events, SystemClock().now());
+  const std::optional<RunId> run = deps_.jobs.run_of(rank.attempt.job);
+  if (deps_.tracking == nullptr || points.empty() || !run || !deps_.jobs.is_current(rank.attempt)) {
+    return deps_.jobs.append_events(rank, first, events, std::move(done));
+  }
+  deps_.writes.post([deps = deps_, rank, first, run = *run, points, events = std::move(events), done = std::move(done)]() mutable {
+    Result<void> recorded = deps.tracking->record_metrics(run, rank.attempt.attempt, points);
+    deps.strand.post([deps, rank, first, events = std::move(events), recorded = std::move(recorded), done = std::move(done)]() mutable {
+      if (!recorded.ok()) return done(std::move(recorded).error());
+      deps.jobs.append_events(rank, first, events, std::move(done));
+    });
+  });
+}
+
+}  // namespace trainyard::apps

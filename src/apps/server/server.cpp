@@ -1,0 +1,249 @@
+#include "apps/server/server.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "access/token_authorizer.h"
+#include "adapters/agent_pool/agent_pool.h"
+#include "adapters/agent_pool/embedded_link.h"
+#include "adapters/localfs/local_log_store.h"
+#include "adapters/localfs/local_object_store.h"
+#include "adapters/sqlite/sqlite_database.h"
+#include "adapters/sqlite/sqlite_job_ledger.h"
+#include "agent/agent.h"
+#include "api/agents/agents.h"
+#include "api/platform/events.h"
+#include "api/platform/jobs.h"
+#include "api/platform/logs.h"
+#include "api/platform/trials.h"
+#include "api/platform/workflows.h"
+#include "apps/programs.h"
+#include "apps/server/catalog_resolver.h"
+#include "apps/server/job_builder.h"
+#include "apps/server/job_events.h"
+#include "apps/server/port_probe.h"
+#include "apps/server/status_page.h"
+#include "base/checksum.h"
+#include "base/rng.h"
+#include "net/http_server.h"
+#include "tasks/gate_task.h"
+#include "tasks/job_task.h"
+#include "tasks/tune_task.h"
+
+namespace trainyard::apps {
+namespace {
+
+constexpr std::chrono::milliseconds kHttpGrace{500};
+constexpr Duration kJobsGrace = std::chrono::seconds(30);
+
+/// Everything durable, opened.
+struct State {
+  std::unique_ptr<store::JobLedger> ledger;
+  std::unique_ptr<store::Database> database;
+  std::unique_ptr<store::ObjectStore> objects;
+  std::unique_ptr<store::LogStore> logs;
+  std::string admin_token;
+  std::string installation_key;
+};
+
+Result<State> open_state(const DataDirectory& directory) {
+  State state;
+  ASSIGN_OR_RETURN(state.admin_token, access::load_or_create_token(directory.path("token"), access::make_personal_token));
+  ASSIGN_OR_RETURN(state.installation_key, access::load_or_create_token(directory.path("installation.key"), [] { return secure_random_hex(32); }));
+  ASSIGN_OR_RETURN(state.ledger, adapters::sqlite::make_sqlite_job_ledger({.path = directory.path("ledger.db")}));
+  ASSIGN_OR_RETURN(state.database, adapters::sqlite::make_sqlite_database({.path = directory.path("trainyard.db")}));
+  ASSIGN_OR_RETURN(state.objects, adapters::localfs::make_local_object_store(directory.path("objects")));
+  ASSIGN_OR_RETURN(state.logs, adapters::localfs::make_local_log_store(directory.path("logs")));
+  TRY(store::migrate(*state.database, "catalog", data::catalog_migrations()));
+  TRY(store::migrate(*state.database, "workflow", workflow::workflow_migrations()));
+  return state;
+}
+
+class ComposedServer final : public Server {
+ public:
+  ComposedServer(ServerSettings settings, DataDirectory directory, State state, LogSink& log, std::function<void(const Error&)> on_fatal)
+      : settings_(std::move(settings)),
+        directory_(std::move(directory)),
+        state_(std::move(state)),
+        log_(log),
+        on_fatal_(std::move(on_fatal)),
+        logs_(*state_.logs),
+        authorizer_(state_.installation_key),
+        router_(authorizer_),
+        pool_({.lease = settings_.lease}, {.strand = strand_, .clock = clock_, .log = log_}),
+        catalog_(*state_.database, clock_),
+        resolver_(catalog_, *state_.objects),
+        workflow_repository_(*state_.database, {"job", "tune", "gate"}) {}
+
+  ~ComposedServer() override { stop(false); }
+
+  const ServerAddress& address() const override { return address_; }
+  const std::string& data_directory() const override { return directory_.root(); }
+  bool shutdown_requested() const override { return shutdown_requested_; }
+
+  Result<void> start();
+  void stop(bool stop_jobs) override;
+
+ private:
+  Result<std::uint16_t> choose_port() const;
+  Result<void> listen();
+  Result<void> recover();
+  void make_services();
+  void add_routes();
+  Result<void> start_agent();
+
+  ServerSettings settings_;
+  DataDirectory directory_;
+  State state_;
+  LogSink& log_;
+  std::function<void(const Error&)> on_fatal_;
+  SystemClock clock_;
+  MetricsRegistry metrics_;
+  ServerAddress address_;
+  std::atomic<bool> shutdown_requested_{false};
+  std::uint16_t port_ = 0;
+  bool stopped_ = false;
+
+  ThreadExecutor strand_{"core"};
+  ThreadExecutor reads_{"reads"};
+  ThreadExecutor writes_{"writes"};
+  ThreadExecutor bulk_{"bulk"};
+  api::WatchedLogStore logs_;
+  access::TokenAuthorizer authorizer_;
+  net::Router router_;
+  adapters::agent_pool::AgentPool pool_;
+  data::CatalogRepository catalog_;
+  CatalogResolver resolver_;
+  workflow::WorkflowRepository workflow_repository_;
+  tune::StudyBoard studies_;
+  std::unique_ptr<JobBuilder> builder_;
+  std::unique_ptr<jobs::JobService> jobs_;
+  std::unique_ptr<JobEvents> events_;
+  std::unique_ptr<tasks::JobGateway> gateway_;
+  std::unique_ptr<workflow::WorkflowService> workflows_;
+  std::unique_ptr<adapters::agent_pool::EmbeddedLink> link_;
+  std::unique_ptr<agent::Agent> agent_;
+  std::unique_ptr<net::HttpServer> http_;
+};
+
+/// A port that was asked for must be free; one that was only remembered is replaced.
+Result<std::uint16_t> ComposedServer::choose_port() const {
+  if (settings_.port != 0) return static_cast<std::uint16_t>(settings_.port);
+  const std::uint16_t remembered = directory_.remembered_port();
+  if (remembered != 0) {
+    if (Result<std::uint16_t> port = probe_port(settings_.host, remembered); port.ok()) return port;
+    log_.write({LogLevel::kWarning, "server.port_changed", {{"taken", std::int64_t{remembered}}}});
+  }
+  return probe_port(settings_.host, 0);
+}
+
+Result<void> ComposedServer::listen() {
+  net::HttpServerSettings http;
+  http.host = settings_.host;
+  http.port = port_;
+  Result<std::unique_ptr<net::HttpServer>> server = net::make_http_server(http, router_);
+  if (!server.ok()) return std::move(server).error().with_context("starting to listen; choose another port with --port, or --port 0 for any");
+  http_ = std::move(server).value();
+  return {};
+}
+
+void ComposedServer::make_services() {
+  builder_ = std::make_unique<JobBuilder>(
+      JobBuilder::Settings{address_.url, directory_.path("objects"), directory_.path("checkpoints")},
+      [this](const AttemptKey& attempt) { return authorizer_.attempt_token(attempt); });
+  const jobs::JobServiceSettings settings{.seed = xxh3_64(as_bytes(state_.installation_key))};
+  jobs_ = std::make_unique<jobs::JobService>(settings,
+                                             jobs::JobService::Deps{.strand = strand_, .clock = clock_, .ledger = *state_.ledger, .backend = pool_,
+                                                                    .builder = *builder_, .log = log_},
+                                             jobs::JobService::Hooks{.on_fatal = on_fatal_, .on_attempt_started = [](const jobs::Job&) {},
+                                                                     .on_ended = [](const jobs::Job&) {}});
+  authorizer_.set_attempt_check([this](const AttemptKey& attempt) { return pool_.holds(attempt); });
+  events_ = std::make_unique<JobEvents>(JobEvents::Deps{.strand = strand_, .writes = writes_, .jobs = *jobs_, .tracking = nullptr});
+  gateway_ = std::make_unique<tasks::JobGateway>(
+      tasks::JobGateway::Deps{.strand = strand_, .reads = reads_, .jobs = *jobs_, .ledger = *state_.ledger},
+      [this](JobSpec& spec) { return resolver_.resolve(spec); });
+  workflow::WorkflowService::Kinds kinds;
+  kinds.push_back(std::make_unique<tasks::JobTaskKind>(*gateway_));
+  kinds.push_back(std::make_unique<tasks::TuneTaskKind>(*gateway_, studies_));
+  kinds.push_back(std::make_unique<tasks::GateTaskKind>());
+  workflows_ = std::make_unique<workflow::WorkflowService>(
+      workflow::WorkflowService::Deps{.strand = strand_, .writes = writes_, .clock = clock_, .repository = workflow_repository_, .log = log_},
+      std::move(kinds), on_fatal_);
+  link_ = std::make_unique<adapters::agent_pool::EmbeddedLink>(
+      adapters::agent_pool::EmbeddedLink::Deps{.strand = strand_, .pool = pool_, .logs = logs_, .events = *events_});
+}
+
+void ComposedServer::add_routes() {
+  const api::JobContext context{strand_, reads_, clock_, *jobs_, *state_.ledger, resolver_};
+  api::add_job_routes(router_, context, pool_);
+  api::add_event_routes(router_, context);
+  api::add_log_routes(router_, context, logs_);
+  api::add_trial_routes(router_, strand_, clock_, studies_);
+  api::add_workflow_routes(router_, {strand_, reads_, clock_, *workflows_, workflow_repository_});
+  api::add_agent_routes(router_, {[this](const exec::NodeObservation& observation, std::uint64_t seen, Duration wait, api::AgentContext::SyncDone done) {
+                                    strand_.post([this, observation, seen, wait, done = std::move(done)] {
+                                      pool_.sync(observation, seen, wait, done);
+                                    });
+                                  },
+                                  *link_, bulk_});
+  add_status_routes(router_, {strand_, *jobs_, metrics_, [this] { shutdown_requested_ = true; }});
+}
+
+Result<void> ComposedServer::recover() {
+  // The services are not shared yet, so recovery may run here, before anything is posted to the strand by others.
+  Result<void> recovered = jobs_->recover();
+  if (!recovered.ok()) return std::move(recovered).error().with_context("loading the jobs from " + directory_.path("ledger.db"));
+  return workflows_->recover();
+}
+
+Result<void> ComposedServer::start_agent() {
+  if (!settings_.embedded_agent) return {};
+  agent::AgentSettings settings;
+  settings.data_dir = directory_.root();
+  settings.node.text = settings_.node;
+  settings.capacity = {settings_.cpus.milli, settings_.memory.bytes, 0};
+  settings.lifeline = static_cast<int>(settings_.lifeline);
+  ASSIGN_OR_RETURN(settings.warden_program, find_program("trainyard-warden"));
+  agent_ = std::make_unique<agent::Agent>(settings, agent::Agent::Deps{.link = *link_, .clock = clock_, .log = log_});
+  agent_->start();
+  return {};
+}
+
+Result<void> ComposedServer::start() {
+  authorizer_.add_token(state_.admin_token, {"admin", "admin"});
+  ASSIGN_OR_RETURN(port_, choose_port());
+  address_ = {fmt::format("http://{}:{}", settings_.host, port_), directory_.path("token"), ::getpid()};
+  make_services();
+  TRY(recover());
+  add_routes();
+  TRY(listen());
+  TRY(start_agent());
+  return directory_.write_address(address_);
+}
+
+void ComposedServer::stop(bool stop_jobs) {
+  if (std::exchange(stopped_, true)) return;
+  if (http_) http_->stop(kHttpGrace);
+  if (agent_ && stop_jobs) agent_->shutdown_warden(kJobsGrace);
+  if (agent_) agent_->stop();
+  // The strand ends before what its tasks use; the writers end first, since they post to it.
+  http_.reset();
+  reads_.stop();
+  writes_.stop();
+  bulk_.stop();
+  strand_.stop();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::make(const ServerSettings& settings, LogSink& log, std::function<void(const Error&)> on_fatal) {
+  ASSIGN_OR_RETURN(DataDirectory directory, DataDirectory::open(settings.data.empty() ? default_data_directory() : settings.data));
+  ASSIGN_OR_RETURN(State state, open_state(directory));
+  auto server = std::make_unique<ComposedServer>(settings, std::move(directory), std::move(state), log, std::move(on_fatal));
+  TRY(server->start());
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace trainyard::apps

@@ -1,0 +1,28 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "apps/server/data_directory.h"
+#include "apps/server/settings.h"
+#include "base/log.h"
+
+namespace trainyard::apps {
+
+/// The control plane of one installation, composed: state, jobs, workflows, the embedded agent and the HTTP server. Made, it serves.
+class Server {
+ public:
+  /// Opens the data directory, recovers and starts to serve. `on_fatal` is called once, from any thread, when acknowledged state can no
+  /// longer be made durable. Errors: those of every part, with context.
+  static Result<std::unique_ptr<Server>> make(const ServerSettings& settings, LogSink& log, std::function<void(const Error&)> on_fatal);
+
+  virtual ~Server() = default;
+  virtual const ServerAddress& address() const = 0;
+  virtual const std::string& data_directory() const = 0;
+  /// True once a client asked for `trainyard down`.
+  virtual bool shutdown_requested() const = 0;
+  /// Stops accepting work and ends every thread. Running jobs stay with the warden unless `stop_jobs`.
+  virtual void stop(bool stop_jobs) = 0;
+};
+
+}  // namespace trainyard::apps

@@ -1,0 +1,228 @@
+#include "apps/warden/spawn.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "exec/process_groups.h"
+#include "exec/spool.h"
+
+namespace trainyard::warden {
+namespace {
+
+constexpr int kReservedDescriptors = 10;
+constexpr std::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Ranks are the first that the kernel ends when memory runs out, before the warden and the server.
+constexpr std::string_view kOomScore = "500";
+
+rlimit g_descriptor_limit{};  // As it was when the warden started; written once, before the first rank.
+
+std::string value_or(const std::map<std::string, std::string>& values, const std::string& name, std::string_view fallback) {
+  const auto found = values.find(name);
+  return found == values.end() || found->second.empty() ? std::string(fallback) : found->second;
+}
+
+/// Where the child stopped; it shares our memory until it execs, so a plain variable carries it.
+enum class Step { kNone, kParentGone, kDescriptors, kWorkdir, kExec };
+struct ChildFailure {
+  volatile Step step = Step::kNone;
+  volatile int error_number = 0;
+};
+
+/// Everything the child needs, laid out before it exists.
+struct ChildPlan {
+  std::array<int, 4> descriptors{};  ///< Become 0, 1, 2 and 3.
+  const char* workdir = nullptr;
+  std::vector<const char*> programs;  ///< Tried in order.
+  std::vector<char*> argv;
+  std::vector<char*> shell_argv;  ///< For a script without "#!": /bin/sh SCRIPT ARGUMENTS.
+  std::vector<char*> environment;
+  pid_t parent = 0;
+};
+
+[[noreturn]] void fail_child(ChildFailure& failure, Step step, int error_number) {
+  failure.error_number = error_number;
+  failure.step = step;
+  ::_exit(127);
+}
+
+/// The part between fork and exec. The parent is suspended and its memory is shared: system calls only, nothing is allocated, and the
+/// only memory written is `failure` and the shell's argument.
+[[noreturn]] void run_child(ChildPlan& plan, ChildFailure& failure) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != plan.parent) fail_child(failure, Step::kParentGone, 0);
+
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::setrlimit(RLIMIT_NOFILE, &g_descriptor_limit);
+  const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  const bool scored = score >= 0 && ::write(score, kOomScore.data(), kOomScore.size()) > 0;
+  (void)scored;  // Some containers forbid it; the rank runs all the same.
+
+  for (std::size_t target = 0; target < plan.descriptors.size(); ++target) {
+    if (::dup2(plan.descriptors[target], static_cast<int>(target)) < 0) fail_child(failure, Step::kDescriptors, errno);
+  }
+  if (::chdir(plan.workdir) != 0) fail_child(failure, Step::kWorkdir, errno);
+
+  int error_number = ENOENT;
+  for (const char* program : plan.programs) {
+    ::execve(program, plan.argv.data(), plan.environment.data());
+    if (errno == ENOEXEC) {
+      plan.shell_argv[1] = const_cast<char*>(program);
+      ::execve("/bin/sh", plan.shell_argv.data(), plan.environment.data());
+    }
+    if (errno == EACCES || errno == EPERM) error_number = errno;
+    if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) fail_child(failure, Step::kExec, errno);
+  }
+  fail_child(failure, Step::kExec, error_number);
+}
+
+/// vfork instead of posix_spawn and a shim program: it costs no second exec, the child can set PDEATHSIG and check its parent itself,
+/// and an exec that fails is known at once. It is safe here since the warden has one thread and no signal handlers.
+__attribute__((noinline)) pid_t fork_and_run(ChildPlan& plan, ChildFailure& failure) {
+  const pid_t pid = ::vfork();
+  if (pid == 0) run_child(plan, failure);
+  return pid;
+}
+
+std::vector<std::string> programs_to_try(const std::string& name, const std::string& path) {
+  if (name.find('/') != std::string::npos) return {name};
+  std::vector<std::string> programs;
+  std::size_t start = 0;
+  while (start <= path.size()) {
+    const std::size_t end = std::min(path.find(':', start), path.size());
+    const std::string directory = path.substr(start, end - start);
+    programs.push_back((directory.empty() ? "." : directory) + "/" + name);
+    start = end + 1;
+  }
+  return programs;
+}
+
+Error launch_error(const ChildFailure& failure, const std::vector<std::string>& argv, const std::string& workdir, const std::string& path) {
+  const int number = failure.error_number;
+  const std::string reason = std::strerror(number);
+  if (failure.step == Step::kWorkdir) {
+    return failed_precondition("launch.workdir", fmt::format("the working directory cannot be entered: {}: {}", workdir, reason));
+  }
+  if (failure.step == Step::kExec && number == ENOENT) {
+    return not_found("launch.no_program",
+                     fmt::format("the program or its interpreter was not found; give its whole path or a name in PATH: {} (PATH {})",
+                                 argv.front(), path));
+  }
+  if (failure.step == Step::kExec) {
+    return failed_precondition("launch.exec", fmt::format("the program cannot be executed: {}: {}", argv.front(), reason));
+  }
+  return unavailable("launch.fork", fmt::format("the process could not be set up: {}: {}", argv.front(), reason));
+}
+
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
+
+std::string workdir_of(const exec::RankLaunch& launch, const std::string& data_dir) {
+  return launch.workdir.empty() ? exec::default_workdir(data_dir, launch.rank.attempt) : launch.workdir;
+}
+
+std::map<std::string, std::string> rank_environment(const exec::RankLaunch& launch, const EnvironmentBase& base) {
+  const exec::SpoolPaths paths = exec::spool_paths(base.data_dir, launch.rank);
+  const std::string workdir = workdir_of(launch, base.data_dir);
+  std::map<std::string, std::string> environment{
+      {"PATH", value_or(base.inherited, "PATH", kDefaultPath)},
+      {"HOME", value_or(base.inherited, "HOME", "/")},
+      {"LANG", value_or(base.inherited, "LANG", "C.UTF-8")},
+      {"TMPDIR", workdir + "/tmp"},
+      {"OMP_NUM_THREADS", std::to_string(std::max<std::int64_t>(1, launch.resources.milli_cpu / 1000))},
+  };
+  for (const auto& [name, value] : launch.env) environment[name] = value;
+  if (!base.program_dir.empty()) environment["PATH"] = base.program_dir + ":" + environment["PATH"];
+  environment["TRAINYARD_SPEC"] = paths.spec;
+  environment["TRAINYARD_TOKEN_FILE"] = paths.token;
+  environment["TRAINYARD_WORKDIR"] = workdir;
+  environment[std::string(exec::kRankMarker)] = base.boot_id + "/" + exec::text_of(launch.rank);
+  return environment;
+}
+
+std::map<std::string, std::string> inherited_environment() {
+  std::map<std::string, std::string> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::size_t equals = text.find('=');
+    if (equals != std::string_view::npos) environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return environment;
+}
+
+Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base) {
+  const exec::SpoolPaths paths = exec::spool_paths(base.data_dir, launch.rank);
+  TRY(make_directories(paths.directory));
+  TRY(make_directories(workdir_of(launch, base.data_dir) + "/tmp"));
+  TRY(write_file_atomically(paths.spec, to_json(launch.spec) + "\n"));
+  TRY(write_file_atomically(paths.token, launch.token));
+  return {};
+}
+
+Result<void> reserve_low_descriptors() {
+  for (;;) {
+    ASSIGN_OR_RETURN(UniqueFd fd, open_file("/dev/null", O_RDWR));
+    if (fd.get() >= kReservedDescriptors) return {};
+    fd.release();
+  }
+}
+
+void raise_descriptor_limit() {
+  if (::getrlimit(RLIMIT_NOFILE, &g_descriptor_limit) != 0) return;
+  rlimit raised = g_descriptor_limit;
+  raised.rlim_cur = raised.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &raised);
+}
+
+Result<pid_t> spawn_rank(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment,
+                         const std::string& workdir, const RankOutput::WriteEnds& ends) {
+  if (argv.empty() || argv.front().empty()) return invalid_argument("launch.no_program", "the launch names no program: its argv is empty");
+  ASSIGN_OR_RETURN(const UniqueFd null_input, open_file("/dev/null", O_RDONLY));
+  const std::string path = value_or(environment, "PATH", kDefaultPath);
+  const std::vector<std::string> programs = programs_to_try(argv.front(), path);
+  std::vector<std::string> variables;
+  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
+  std::vector<std::string> shell_arguments{"/bin/sh", ""};
+  shell_arguments.insert(shell_arguments.end(), argv.begin() + 1, argv.end());
+
+  ChildPlan plan;
+  plan.descriptors = {null_input.get(), ends.standard_output.get(), ends.standard_error.get(), ends.events.get()};
+  plan.workdir = workdir.c_str();
+  for (const std::string& program : programs) plan.programs.push_back(program.c_str());
+  plan.argv = pointers_to(argv);
+  plan.shell_argv = pointers_to(shell_arguments);
+  plan.environment = pointers_to(variables);
+  plan.parent = ::getpid();
+
+  ChildFailure failure;
+  const pid_t pid = fork_and_run(plan, failure);
+  if (pid < 0) {
+    return Error{Category::kResourceExhausted, "launch.fork",
+                 fmt::format("no new process could be made: {}: {}", argv.front(), std::strerror(errno)), {}, {}};
+  }
+  if (failure.step == Step::kNone) return pid;
+  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  return launch_error(failure, argv, workdir, path);
+}
+
+}  // namespace trainyard::warden

@@ -1,0 +1,41 @@
+#pragma once
+#include <sys/types.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "apps/warden/rank_output.h"
+#include "exec/attempt.h"
+
+namespace trainyard::warden {
+
+/// What a rank's environment is made from besides its launch.
+struct EnvironmentBase {
+  std::string program_dir;  ///< First in PATH.
+  std::string boot_id;      ///< Goes into the marker of the rank's processes.
+  std::string data_dir;
+  std::map<std::string, std::string> inherited;  ///< The warden's own environment.
+};
+
+/// A clean base (PATH, HOME, LANG, TMPDIR), then `launch.env`, then the files of the rank. Pure.
+std::map<std::string, std::string> rank_environment(const exec::RankLaunch& launch, const EnvironmentBase& base);
+std::string workdir_of(const exec::RankLaunch& launch, const std::string& data_dir);
+/// The warden's own environment.
+std::map<std::string, std::string> inherited_environment();
+
+/// Makes the directories of a rank and writes the files its environment names.
+Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base);
+
+/// Keeps descriptors 0 to 9 in use, so that none of the pipes made later collides with the numbers a rank inherits.
+Result<void> reserve_low_descriptors();
+/// Raises the soft limit of open files to the hard one; ranks get the old soft limit back.
+void raise_descriptor_limit();
+
+/// Starts the program as leader of a new process group, with the ends as descriptors 1, 2 and 3, /dev/null as 0, default signals and
+/// PR_SET_PDEATHSIG. Returns once it runs. Errors: NOT_FOUND "launch.no_program", PERMISSION_DENIED and others "launch.exec",
+/// "launch.workdir", RESOURCE_EXHAUSTED "launch.fork".
+Result<pid_t> spawn_rank(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment,
+                         const std::string& workdir, const RankOutput::WriteEnds& ends);
+
+}  // namespace trainyard::warden
