@@ -24,6 +24,7 @@ struct RunStart {
   JobId job;
   std::string name;
   std::string kind;
+  std::string dataset;  ///< The dataset version it reads, "name@3/curated"; empty when it reads none.
   TimePoint started_at;
 };
 

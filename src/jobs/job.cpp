@@ -183,6 +183,7 @@ Result<Job> job_from(const Document& in) {
   Job job;
   ASSIGN_OR_RETURN(const std::int64_t id, in.int_at("id"));
   job.id = JobId(static_cast<std::uint64_t>(id));
+  if (!in["spec"].is_object()) return invalid_argument("document.missing", "the spec is missing");
   ASSIGN_OR_RETURN(job.spec, decode<JobSpec>(in["spec"]));
   job.resolved = in["resolved"];
   ASSIGN_OR_RETURN(job.run.text, in.string_or("run", ""));
@@ -226,7 +227,9 @@ std::string encode_job(const Job& job) {
 }
 
 Result<Job> decode_job(std::string_view text) {
-  Result<Document> document = parse_json(text);
+  // What clients and programs sent was within the usual limits; inside a job it lies deeper.
+  constexpr ParseLimits kStoredLimits{.depth_max = 256, .nodes_max = 16'000'000};
+  Result<Document> document = parse_json(text, kStoredLimits);
   if (!document.ok()) return data_loss("ledger.corrupt", "a stored job is no JSON: " + document.error().describe());
   Result<Job> job = job_from(document.value());
   if (!job.ok()) return data_loss("ledger.corrupt", "a stored job cannot be read: " + job.error().describe());

@@ -37,6 +37,17 @@ std::string_view event_of(JobState state) {
   return "changed";
 }
 
+exec::StopReason reason_of(StopIntent intent) {
+  switch (intent) {
+    case StopIntent::kPreempt: return exec::StopReason::kPreempt;
+    case StopIntent::kLimit: return exec::StopReason::kLimit;
+    case StopIntent::kDrain: return exec::StopReason::kDrain;
+    case StopIntent::kCancel:
+    case StopIntent::kNone: break;
+  }
+  return exec::StopReason::kCancel;
+}
+
 }  // namespace
 
 JobService::JobService(JobServiceSettings settings, Deps deps, Hooks hooks)
@@ -64,7 +75,8 @@ Result<void> JobService::recover() {
   for (const store::JobRecord& record : recovery.live_jobs) {
     ASSIGN_OR_RETURN(Job job, decode_job(record.body));
     const auto ago = [&](TimePoint time) { return mono - std::max(now() - time, Duration(0)); };
-    Live live{std::move(job), false, {}, {}, {}, mono};
+    Live live{std::move(job), {}, {}, {}, mono, {}};
+    for (const RankStatus& rank : live.job.attempt.ranks) live.durable_events.push_back(rank.events_taken);
     live.queued_mono = ago(live.job.submitted_at);
     live.started_mono = ago(live.job.started_at.value_or(now()));
     live.attempt_mono = ago(live.job.attempt.launched_at);
@@ -75,9 +87,14 @@ Result<void> JobService::recover() {
   for (const JobId id : launched_) {
     const Live& live = jobs_.at(id);
     const AttemptKey attempt{id, live.job.attempt.number};
-    deps_.backend.adopt(deps_.builder.build(live.job));
-    if (live.job.state == JobState::kStopping) deps_.backend.stop(attempt, exec::StopReason::kCancel);
-    if (gang_is_doomed(live.job)) deps_.backend.stop(attempt, exec::StopReason::kGangFailed);
+    exec::GangLaunch launch = deps_.builder.build(live.job);
+    for (const RankStatus& rank : live.job.attempt.ranks) launch.seen_running.push_back(rank.phase != RankStatus::Phase::kLaunching);
+    deps_.backend.adopt(launch);
+    if (live.job.state == JobState::kStopping) {
+      deps_.backend.stop(attempt, reason_of(live.job.intent));
+    } else if (gang_is_doomed(live.job)) {
+      deps_.backend.stop(attempt, exec::StopReason::kGangFailed);
+    }
   }
   for (const auto& [id, live] : jobs_) arm_limit_timer(live);
   request_plan();
@@ -119,9 +136,10 @@ void JobService::submit(Submission submission, std::function<void(Result<JobId>)
     new_keys_.push_back({submission.idempotency_key, submission.fingerprint, id, time});
     remember_key(new_keys_.back());
   }
+  // The plan is asked for first, so that its turn comes before the commit: submit and launch share one batch.
+  request_plan();
   emit(stored.job, "submitted");
   touch(stored);
-  request_plan();
   arm_limit_timer(stored);
   pipeline_.after_commit([done = std::move(done), id] { done(id); });
 }
@@ -141,8 +159,10 @@ void JobService::remember_key(const store::IdempotencyRecord& record) {
   keys_[record.key] = record;
   key_ages_[record.created_at].push_back(record.key);
   while (keys_.size() > settings_.idempotency_keys_max) {
-    for (const std::string& key : key_ages_.begin()->second) keys_.erase(key);
-    key_ages_.erase(key_ages_.begin());
+    std::vector<std::string>& oldest = key_ages_.begin()->second;
+    keys_.erase(oldest.front());
+    oldest.erase(oldest.begin());
+    if (oldest.empty()) key_ages_.erase(key_ages_.begin());
   }
 }
 
@@ -157,8 +177,7 @@ void JobService::stop(JobId id, StopIntent intent, std::string why, std::functio
     queued_.erase(id);
     emit(live.job, event_of(live.job.state));
     touch(live);
-    const exec::StopReason reason = intent == StopIntent::kCancel ? exec::StopReason::kCancel : exec::StopReason::kPreempt;
-    if (live.job.state == JobState::kStopping) stop_after_commit({id, live.job.attempt.number}, reason);
+    if (live.job.state == JobState::kStopping) stop_after_commit({id, live.job.attempt.number}, reason_of(intent));
     if (is_terminal(live.job.state)) release_ended(id);
     request_plan();
   }
@@ -171,13 +190,12 @@ void JobService::get(JobId id, std::function<void(Result<Job>)> done) {
     if (!id.valid() || id > last_job_) return done(unknown_job(id));
     return pipeline_.after_commit([done = std::move(done), id] { done(not_found("job.not_live", "job " + id.text() + " is not live")); });
   }
-  if (!found->second.dirty) return done(found->second.job);
   pipeline_.after_commit([done = std::move(done), job = found->second.job] { done(job); });
 }
 
 std::optional<sched::WaitReason> JobService::wait_reason(JobId id) const {
   const auto found = wait_reasons_.find(id);
-  return found == wait_reasons_.end() ? std::nullopt : std::optional(found->second);
+  return found == wait_reasons_.end() || !queued_.contains(id) ? std::nullopt : std::optional(found->second);
 }
 
 void JobService::barrier(std::function<void()> done) { pipeline_.after_commit(std::move(done)); }
@@ -203,7 +221,13 @@ void JobService::append_events(const RankKey& rank, std::uint64_t first, const s
     live->progress_mono = deps_.clock.monotonic_now();
     touch(*live);
   }
-  pipeline_.after_commit([done = std::move(done), taken = status.events_taken] { done(taken); });
+  pipeline_.after_commit([this, rank, done = std::move(done), taken = status.events_taken] {
+    if (Live* current = find_current(rank.attempt)) {
+      std::uint64_t& durable = current->durable_events[rank.rank];
+      durable = std::max(durable, taken);
+    }
+    done(taken);
+  });
 }
 
 Result<std::uint64_t> JobService::events_taken(const RankKey& rank) const {
@@ -211,7 +235,7 @@ Result<std::uint64_t> JobService::events_taken(const RankKey& rank) const {
   if (found == jobs_.end() || found->second.job.attempt.number != rank.attempt.attempt || rank.rank >= found->second.job.attempt.ranks.size()) {
     return fenced(rank.attempt);
   }
-  return found->second.job.attempt.ranks[rank.rank].events_taken;
+  return found->second.durable_events[rank.rank];
 }
 
 bool JobService::is_current(const AttemptKey& attempt) const {
@@ -253,8 +277,8 @@ void JobService::on_rank_running(const RankKey& rank, TimePoint started_at) {
 
 void JobService::on_rank_exited(const RankKey& rank, const exec::RankExit& exit) {
   Live* live = find_current(rank.attempt);
-  // A rank that is not current any more needs no attention of its own: its node may forget it.
-  if (live == nullptr) return deps_.backend.forget(rank.attempt);
+  // A rank that is not current any more needs no attention of its own: its node may forget it, once that is durable.
+  if (live == nullptr) return forget_after_commit(rank.attempt);
   if (!rank_exited(live->job, rank.rank, exit)) return;
   touch(*live);
   settle(*live);
@@ -275,16 +299,16 @@ void JobService::on_ranks_lost(const std::vector<RankKey>& ranks, const std::str
 void JobService::settle(Live& live) {
   const JobId id = live.job.id;
   const AttemptKey attempt{id, live.job.attempt.number};
-  if (gang_is_doomed(live.job)) stop_after_commit(attempt, exec::StopReason::kGangFailed);
+  request_plan();
+  if (gang_is_doomed(live.job) && live.job.state != JobState::kStopping) stop_after_commit(attempt, exec::StopReason::kGangFailed);
   if (!all_ranks_exited(live.job)) return;
 
   finish_attempt(live.job, now(), rng_);
   emit(live.job, event_of(live.job.state));
   launched_.erase(id);
   if (live.job.state == JobState::kQueued) queued_.insert(id);
-  pipeline_.after_commit([this, attempt] { deps_.backend.forget(attempt); });
+  forget_after_commit(attempt);
   if (is_terminal(live.job.state)) release_ended(id);
-  request_plan();
 }
 
 void JobService::release_ended(JobId id) {
@@ -298,7 +322,6 @@ void JobService::release_ended(JobId id) {
 }
 
 void JobService::touch(Live& live) {
-  live.dirty = true;
   dirty_.insert(live.job.id);
   pipeline_.changed();
 }
@@ -315,8 +338,7 @@ void JobService::emit(const Job& job, std::string_view type, Document values) {
 store::LedgerBatch JobService::collect() {
   store::LedgerBatch batch;
   for (const JobId id : std::exchange(dirty_, {})) {
-    Live& live = jobs_.at(id);
-    live.dirty = false;
+    const Live& live = jobs_.at(id);
     batch.jobs.push_back({id, !is_terminal(live.job.state), now(), encode_job(live.job)});
   }
   batch.events = std::exchange(new_events_, {});
@@ -329,8 +351,9 @@ store::LedgerBatch JobService::collect() {
 void JobService::publish(const std::vector<store::EventRecord>& events) {
   for (const store::EventRecord& event : events) {
     for (auto it = listeners_.begin(); it != listeners_.end();) {
-      const auto current = it++;  // A listener may unsubscribe itself.
-      current->second(event);
+      const auto [id, listener] = *it;  // A copy: a listener may unsubscribe itself and others.
+      listener(event);
+      it = listeners_.upper_bound(id);
     }
   }
 }
@@ -372,6 +395,7 @@ void JobService::run_plan() {
   for (const sched::Start& decided : decisions.starts) {
     Live& live = jobs_.at(decided.job);
     start(live.job, decided.nodes, now());
+    live.durable_events.assign(live.job.attempt.ranks.size(), 0);
     queued_.erase(decided.job);
     launched_.insert(decided.job);
     const MonotonicPoint mono = deps_.clock.monotonic_now();
@@ -395,7 +419,6 @@ void JobService::launch_after_commit(const Job& job) {
     if (live == nullptr) return;
     if (Result<void> hit = hit_failpoint("jobs.before_launch"); !hit.ok()) return hooks_.on_fatal(hit.error());
     deps_.backend.launch(deps_.builder.build(live->job));
-    if (live->job.state == JobState::kStopping) deps_.backend.stop({id, number}, exec::StopReason::kCancel);
     if (Result<void> hit = hit_failpoint("jobs.after_launch"); !hit.ok()) return hooks_.on_fatal(hit.error());
     hooks_.on_attempt_started(live->job);
   });
@@ -403,6 +426,10 @@ void JobService::launch_after_commit(const Job& job) {
 
 void JobService::stop_after_commit(const AttemptKey& attempt, exec::StopReason reason) {
   pipeline_.after_commit([this, attempt, reason] { deps_.backend.stop(attempt, reason); });
+}
+
+void JobService::forget_after_commit(const AttemptKey& attempt) {
+  pipeline_.after_commit([this, attempt] { deps_.backend.forget(attempt); });
 }
 
 void JobService::check_limits() {

@@ -51,7 +51,7 @@ class JobService final : public exec::AttemptObserver {
   };
   struct Hooks {
     std::function<void(const Error&)> on_fatal;         ///< The ledger failed: end the process.
-    std::function<void(const Job&)> on_attempt_started; ///< After the commit: tracking opens the run.
+    std::function<void(const Job&)> on_attempt_started; ///< After the commit, and again at recovery: tracking opens the run.
     std::function<void(const Job&)> on_ended;           ///< After the commit.
   };
   using EventListener = std::function<void(const store::EventRecord&)>;
@@ -76,6 +76,7 @@ class JobService final : public exec::AttemptObserver {
   /// Event lines of a rank. Answers with the durable count. Errors: ABORTED "lease.fenced", FAILED_PRECONDITION "events.gap".
   void append_events(const RankKey& rank, std::uint64_t first, const std::vector<Document>& events,
                      std::function<void(Result<std::uint64_t>)> done);
+  /// The durable count. Errors: ABORTED "lease.fenced".
   Result<std::uint64_t> events_taken(const RankKey& rank) const;
   /// True while the attempt is the current one of a job that is not terminal.
   bool is_current(const AttemptKey& attempt) const;
@@ -98,11 +99,11 @@ class JobService final : public exec::AttemptObserver {
   /// What memory knows beside the durable job.
   struct Live {
     Job job;
-    bool dirty = false;
     MonotonicPoint queued_mono;    ///< For the queue limit.
     MonotonicPoint started_mono;   ///< For the total limit.
     MonotonicPoint attempt_mono;   ///< For the attempt limit.
     MonotonicPoint progress_mono;  ///< For the no-progress limit.
+    std::vector<std::uint64_t> durable_events;  ///< By rank: event lines of this attempt that a crash cannot undo.
   };
 
   TimePoint now() const;
@@ -113,6 +114,7 @@ class JobService final : public exec::AttemptObserver {
   void run_plan();
   void launch_after_commit(const Job& job);
   void stop_after_commit(const AttemptKey& attempt, exec::StopReason reason);
+  void forget_after_commit(const AttemptKey& attempt);
   void settle(Live& live);
   void remember_key(const store::IdempotencyRecord& record);
   Result<std::optional<JobId>> find_replay(const Submission& submission) const;

@@ -73,6 +73,18 @@ Duration backoff(const RetryBudgets& retry, std::int64_t restarts, Rng& rng) {
   return Duration(static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(std::max<std::int64_t>(limit, 0)) + 1)));
 }
 
+/// An intent replaces only what counts less.
+int weight_of(StopIntent intent) {
+  switch (intent) {
+    case StopIntent::kNone: return 0;
+    case StopIntent::kPreempt:
+    case StopIntent::kDrain: return 1;
+    case StopIntent::kCancel:
+    case StopIntent::kLimit: return 2;
+  }
+  return 0;
+}
+
 struct Budget {
   std::int64_t* used = nullptr;
   std::int64_t allowed = 0;
@@ -156,8 +168,7 @@ bool request_stop(Job& job, StopIntent intent, std::string why, TimePoint now) {
     end(job, intent == StopIntent::kCancel ? JobState::kCancelled : JobState::kTimedOut, std::move(why), now);
     return true;
   }
-  const bool replaceable = job.intent == StopIntent::kNone || job.intent == StopIntent::kPreempt || job.intent == StopIntent::kDrain;
-  if (!replaceable || job.intent == intent) return false;
+  if (weight_of(intent) <= weight_of(job.intent)) return false;
   job.intent = intent;
   job.state = JobState::kStopping;
   job.reason = std::move(why);
@@ -186,6 +197,14 @@ void finish_attempt(Job& job, TimePoint now, Rng& rng) {
 
 namespace {
 
+/// The time an event claims. A claim that no calendar can write (RFC 3339 ends with the year 9999) counts as `now`: the job must stay
+/// readable whatever a program sends.
+TimePoint event_time(const Document& event, TimePoint now) {
+  constexpr std::int64_t kYear9999EndMicros = 253'402'300'799'999'999;
+  const Result<std::int64_t> claimed = event.int_at("time_us");
+  return claimed.ok() && *claimed >= 0 && *claimed <= kYear9999EndMicros ? time_from_micros(*claimed) : now;
+}
+
 void apply_metric(Job& job, const Document& event, TimePoint now) {
   const Result<std::string> key = event.string_at("key");
   const Result<double> value = event.double_at("value");
@@ -193,8 +212,7 @@ void apply_metric(Job& job, const Document& event, TimePoint now) {
   if (!key.ok() || !value.ok() || !step.ok()) return;
   if (*key == kRungMetric && job.rungs.size() < kJobRungsMax) job.rungs[*step] = *value;
   if (job.metrics.size() >= kJobMetricsMax && !job.metrics.contains(*key)) return;
-  const Result<std::int64_t> time = event.int_at("time_us");
-  job.metrics[*key] = {*value, *step, time.ok() ? time_from_micros(*time) : now};
+  job.metrics[*key] = {*value, *step, event_time(event, now)};
 }
 
 void apply_progress(Job& job, const Document& event, TimePoint now) {
@@ -218,9 +236,9 @@ void apply_rank_event(Job& job, std::uint32_t rank, const Document& event, TimeP
   if (rank != 0) return;
   if (type == "progress") return apply_progress(job, event, now);
   if (type == "checkpoint") return apply_checkpoint(job, event);
-  if (type == "ready") job.ready_url = event["url"].text().substr(0, 2048);
+  if (type == "ready" && event["url"].is_string()) job.ready_url = event["url"].text().substr(0, 2048);
   if (type == "artifact" && job.artifacts.items().size() < kJobArtifactsMax) job.artifacts.push(event);
-  if (type == "result") job.result = event["values"];
+  if (type == "result" && event["values"].is_object()) job.result = event["values"];
 }
 
 }  // namespace trainyard::jobs

@@ -17,6 +17,10 @@ std::vector<jobs::MetricPoint> metric_points(const std::vector<Document>& events
   return points;
 }
 
+bool is_transient(const Error& error) {
+  return error.category == Category::kUnavailable || error.category == Category::kResourceExhausted || error.category == Category::kDeadlineExceeded;
+}
+
 }  // namespace
 
 void JobEvents::append(const RankKey& rank, std::uint64_t first, std::vector<std::string> lines, std::function<void(Result<std::uint64_t>)> done) {
@@ -34,7 +38,8 @@ void JobEvents::append(const RankKey& rank, std::uint64_t first, std::vector<std
   deps_.writes.post([deps = deps_, rank, first, run = *run, points, events = std::move(events), done = std::move(done)]() mutable {
     Result<void> recorded = deps.tracking->record_metrics(run, rank.attempt.attempt, points);
     deps.strand.post([deps, rank, first, events = std::move(events), recorded = std::move(recorded), done = std::move(done)]() mutable {
-      if (!recorded.ok()) return done(std::move(recorded).error());
+      // Only what may work later is tried again: a point that tracking will never take must not hold up the others.
+      if (!recorded.ok() && is_transient(recorded.error())) return done(std::move(recorded).error());
       deps.jobs.append_events(rank, first, events, std::move(done));
     });
   });

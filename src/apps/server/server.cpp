@@ -12,8 +12,10 @@
 #include "adapters/localfs/local_object_store.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "adapters/sqlite/sqlite_job_ledger.h"
+#include "adapters/track_sink/track_sink.h"
 #include "agent/agent.h"
 #include "api/agents/agents.h"
+#include "api/platform/datasets.h"
 #include "api/platform/events.h"
 #include "api/platform/jobs.h"
 #include "api/platform/logs.h"
@@ -30,7 +32,10 @@
 #include "net/http_server.h"
 #include "tasks/gate_task.h"
 #include "tasks/job_task.h"
+#include "tasks/register_task.h"
 #include "tasks/tune_task.h"
+#include "track/schema.h"
+#include "track/tracking.h"
 
 namespace trainyard::apps {
 namespace {
@@ -58,6 +63,7 @@ Result<State> open_state(const DataDirectory& directory) {
   ASSIGN_OR_RETURN(state.logs, adapters::localfs::make_local_log_store(directory.path("logs")));
   TRY(store::migrate(*state.database, "catalog", data::catalog_migrations()));
   TRY(store::migrate(*state.database, "workflow", workflow::workflow_migrations()));
+  TRY(track::prepare_tracking(*state.database, SystemClock()));
   return state;
 }
 
@@ -75,7 +81,9 @@ class ComposedServer final : public Server {
         pool_({.lease = settings_.lease}, {.strand = strand_, .clock = clock_, .log = log_}),
         catalog_(*state_.database, clock_),
         resolver_(catalog_, *state_.objects),
-        workflow_repository_(*state_.database, {"job", "tune", "gate"}) {}
+        tracking_(*state_.database, *state_.objects, clock_),
+        track_sink_(tracking_),
+        workflow_repository_(*state_.database, {"job", "tune", "gate", "register"}) {}
 
   ~ComposedServer() override { stop(false); }
 
@@ -91,6 +99,8 @@ class ComposedServer final : public Server {
   Result<void> listen();
   Result<void> recover();
   void make_services();
+  void open_run(const jobs::Job& job);
+  void close_run(const jobs::Job& job);
   void add_routes();
   Result<void> start_agent();
 
@@ -116,6 +126,8 @@ class ComposedServer final : public Server {
   adapters::agent_pool::AgentPool pool_;
   data::CatalogRepository catalog_;
   CatalogResolver resolver_;
+  track::Tracking tracking_;
+  adapters::track_sink::TrackSink track_sink_;
   workflow::WorkflowRepository workflow_repository_;
   tune::StudyBoard studies_;
   std::unique_ptr<JobBuilder> builder_;
@@ -157,10 +169,10 @@ void ComposedServer::make_services() {
   jobs_ = std::make_unique<jobs::JobService>(settings,
                                              jobs::JobService::Deps{.strand = strand_, .clock = clock_, .ledger = *state_.ledger, .backend = pool_,
                                                                     .builder = *builder_, .log = log_},
-                                             jobs::JobService::Hooks{.on_fatal = on_fatal_, .on_attempt_started = [](const jobs::Job&) {},
-                                                                     .on_ended = [](const jobs::Job&) {}});
+                                             jobs::JobService::Hooks{.on_fatal = on_fatal_, .on_attempt_started = [this](const jobs::Job& job) { open_run(job); },
+                                                                     .on_ended = [this](const jobs::Job& job) { close_run(job); }});
   authorizer_.set_attempt_check([this](const AttemptKey& attempt) { return pool_.holds(attempt); });
-  events_ = std::make_unique<JobEvents>(JobEvents::Deps{.strand = strand_, .writes = writes_, .jobs = *jobs_, .tracking = nullptr});
+  events_ = std::make_unique<JobEvents>(JobEvents::Deps{.strand = strand_, .writes = writes_, .jobs = *jobs_, .tracking = &track_sink_});
   gateway_ = std::make_unique<tasks::JobGateway>(
       tasks::JobGateway::Deps{.strand = strand_, .reads = reads_, .jobs = *jobs_, .ledger = *state_.ledger},
       [this](JobSpec& spec) { return resolver_.resolve(spec); });
@@ -168,6 +180,7 @@ void ComposedServer::make_services() {
   kinds.push_back(std::make_unique<tasks::JobTaskKind>(*gateway_));
   kinds.push_back(std::make_unique<tasks::TuneTaskKind>(*gateway_, studies_));
   kinds.push_back(std::make_unique<tasks::GateTaskKind>());
+  kinds.push_back(std::make_unique<tasks::RegisterTaskKind>(tasks::RegisterTaskKind::Deps{.strand = strand_, .writes = writes_, .models = tracking_.models}));
   workflows_ = std::make_unique<workflow::WorkflowService>(
       workflow::WorkflowService::Deps{.strand = strand_, .writes = writes_, .clock = clock_, .repository = workflow_repository_, .log = log_},
       std::move(kinds), on_fatal_);
@@ -175,11 +188,33 @@ void ComposedServer::make_services() {
       adapters::agent_pool::EmbeddedLink::Deps{.strand = strand_, .pool = pool_, .logs = logs_, .events = *events_});
 }
 
+/// A run that cannot be written holds nobody up: metrics of the job are refused until it can, and the agent sends them again.
+void ComposedServer::open_run(const jobs::Job& job) {
+  jobs::RunStart start{job.run, job.id, job.spec.name, job.spec.kind, {}, job.started_at.value_or(job.submitted_at)};
+  if (!job.spec.inputs.empty()) start.dataset = job.spec.inputs.begin()->second;
+  writes_.post([this, start = std::move(start)] {
+    if (Result<void> opened = track_sink_.start_run(start); !opened.ok()) {
+      log_.write({LogLevel::kWarning, "track.run_not_opened", {{"job", start.job.text()}, {"error", opened.error().describe()}}});
+    }
+  });
+}
+
+void ComposedServer::close_run(const jobs::Job& job) {
+  if (job.attempt.number.value == 0) return;  // Never launched: there is no run.
+  const std::string_view status = job.state == JobState::kSucceeded ? "FINISHED" : job.state == JobState::kCancelled ? "KILLED" : "FAILED";
+  writes_.post([this, run = job.run, id = job.id, status, ended = job.ended_at.value_or(clock_.now())] {
+    if (Result<void> closed = track_sink_.end_run(run, status, ended); !closed.ok()) {
+      log_.write({LogLevel::kWarning, "track.run_not_closed", {{"job", id.text()}, {"error", closed.error().describe()}}});
+    }
+  });
+}
+
 void ComposedServer::add_routes() {
   const api::JobContext context{strand_, reads_, clock_, *jobs_, *state_.ledger, resolver_};
   api::add_job_routes(router_, context, pool_);
   api::add_event_routes(router_, context);
   api::add_log_routes(router_, context, logs_);
+  api::add_dataset_routes(router_, {reads_, catalog_, *state_.objects});
   api::add_trial_routes(router_, strand_, clock_, studies_);
   api::add_workflow_routes(router_, {strand_, reads_, clock_, *workflows_, workflow_repository_});
   api::add_agent_routes(router_, {[this](const exec::NodeObservation& observation, std::uint64_t seen, Duration wait, api::AgentContext::SyncDone done) {

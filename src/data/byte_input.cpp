@@ -1,0 +1,157 @@
+#include "data/byte_input.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "base/checksum.h"
+#include "base/file.h"
+
+namespace trainyard::data {
+namespace {
+
+constexpr std::size_t kChunk = std::size_t{256} << 10;
+constexpr int kGzipOnly = 15 + 16;
+
+Error missing_file(const std::string& path) {
+  std::error_code ignored;
+  const std::string absolute = std::filesystem::absolute(path, ignored).string();
+  return not_found("data.missing_file",
+                   fmt::format("a source file is not there; check the path and that this host can see it: {}", absolute));
+}
+
+/// zlib's stream with its end.
+class Inflater {
+ public:
+  Inflater() { CHECK(inflateInit2(&stream_, kGzipOnly) == Z_OK, "zlib is not available"); }
+  ~Inflater() { inflateEnd(&stream_); }
+  Inflater(const Inflater&) = delete;
+  Inflater& operator=(const Inflater&) = delete;
+  z_stream& stream() { return stream_; }
+
+ private:
+  z_stream stream_{};
+};
+
+Bytef* zlib_bytes(std::byte* bytes) { return static_cast<Bytef*>(static_cast<void*>(bytes)); }
+
+}  // namespace
+
+struct ByteInput::State {
+  std::string path;
+  UniqueFd fd;
+  Sha256 sha256;
+  std::int64_t size = 0;  ///< Bytes of the file read so far.
+  std::optional<FileFingerprint> fingerprint;
+  std::vector<std::byte> chunk;  ///< What was read from the file and not yet handed out: [begin, end).
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::unique_ptr<Inflater> inflater;  ///< Only for gzip.
+  bool member_done = false;            ///< A gzip member ended: another one or the end of the file follows.
+
+  /// Reads the next chunk once the last one is used up. False at the end of the file.
+  Result<bool> refill() {
+    begin = end = 0;
+    for (;;) {
+      const ssize_t got = ::read(fd.get(), chunk.data(), chunk.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return system_error(errno, "read", path);
+      end = static_cast<std::size_t>(got);
+      break;
+    }
+    sha256.update(std::span(chunk).first(end));
+    size += static_cast<std::int64_t>(end);
+    return end > 0;
+  }
+
+  Result<std::size_t> read_plain(std::span<std::byte> buffer) {
+    std::size_t filled = 0;
+    while (filled < buffer.size()) {
+      if (begin == end) {
+        ASSIGN_OR_RETURN(const bool more, refill());
+        if (!more) break;
+      }
+      const std::size_t count = std::min(end - begin, buffer.size() - filled);
+      std::copy_n(chunk.begin() + static_cast<std::ptrdiff_t>(begin), count, buffer.begin() + static_cast<std::ptrdiff_t>(filled));
+      begin += count;
+      filled += count;
+    }
+    return filled;
+  }
+
+  Error bad_gzip(std::string_view what) const {
+    return invalid_argument("data.gzip", fmt::format("a gzip file {}; fetch it again: {} (at compressed byte {})", what, path,
+                                                     size - static_cast<std::int64_t>(end - begin)));
+  }
+
+  Result<std::size_t> read_gzip(std::span<std::byte> buffer) {
+    z_stream& stream = inflater->stream();
+    stream.next_out = zlib_bytes(buffer.data());
+    stream.avail_out = static_cast<uInt>(buffer.size());
+    while (stream.avail_out > 0) {
+      if (begin == end) {
+        ASSIGN_OR_RETURN(const bool more, refill());
+        if (!more && member_done) break;
+        if (!more) return bad_gzip("ends too early");
+      }
+      if (member_done) {
+        if (inflateReset(&stream) != Z_OK) return bad_gzip("cannot be read");
+        member_done = false;
+      }
+      stream.next_in = zlib_bytes(chunk.data() + begin);
+      stream.avail_in = static_cast<uInt>(end - begin);
+      const int status = inflate(&stream, Z_NO_FLUSH);
+      begin = end - stream.avail_in;
+      if (status == Z_STREAM_END) {
+        member_done = true;
+      } else if (status != Z_OK && status != Z_BUF_ERROR) {
+        return bad_gzip("is damaged");
+      }
+    }
+    return buffer.size() - stream.avail_out;
+  }
+};
+
+ByteInput::ByteInput(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ByteInput::~ByteInput() = default;
+
+Result<std::unique_ptr<ByteInput>> ByteInput::open(const std::string& path) {
+  Result<UniqueFd> fd = open_file(path, O_RDONLY);
+  if (!fd.ok()) return fd.error().category == Category::kNotFound ? missing_file(path) : std::move(fd).error();
+  auto state = std::make_unique<State>();
+  state->path = path;
+  state->fd = std::move(fd).value();
+  state->chunk.resize(kChunk);
+  TRY(state->refill());
+  if (state->end >= 2 && state->chunk[0] == std::byte{0x1f} && state->chunk[1] == std::byte{0x8b}) {
+    state->inflater = std::make_unique<Inflater>();
+  }
+  return std::unique_ptr<ByteInput>(new ByteInput(std::move(state)));
+}
+
+Result<std::size_t> ByteInput::read(std::span<std::byte> buffer) {
+  CHECK(!state_->fingerprint, "read after fingerprint");
+  return state_->inflater ? state_->read_gzip(buffer) : state_->read_plain(buffer);
+}
+
+Result<FileFingerprint> ByteInput::fingerprint() {
+  if (!state_->fingerprint) {
+    for (;;) {
+      ASSIGN_OR_RETURN(const bool more, state_->refill());
+      if (!more) break;
+    }
+    state_->fingerprint = FileFingerprint{state_->sha256.finish_hex(), state_->size};
+  }
+  return *state_->fingerprint;
+}
+
+const std::string& ByteInput::path() const { return state_->path; }
+
+}  // namespace trainyard::data

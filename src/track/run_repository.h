@@ -1,0 +1,87 @@
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "store/database.h"
+#include "track/metric_store.h"
+#include "track/types.h"
+
+namespace trainyard::track {
+
+struct NewRun {
+  std::optional<RunId> id;  ///< None: a fresh one.
+  ExperimentId experiment;
+  std::string name;  ///< Empty: the tag mlflow.runName, else a generated one.
+  std::string user;
+  std::int64_t started_ms = 0;
+  std::vector<KeyValue> tags;
+};
+
+/// What is to change; what is not set stays.
+struct RunUpdate {
+  std::optional<RunStatus> status;
+  std::optional<std::int64_t> ended_ms;
+  std::optional<std::string> name;
+};
+
+/// Values logged together: kept whole or not at all.
+struct RunBatch {
+  std::vector<Metric> metrics;
+  std::vector<KeyValue> params;
+  std::vector<KeyValue> tags;
+  bool from_list = true;  ///< Whether errors name the place in a list: "metrics[0].name" rather than "name".
+};
+
+struct RunSearch {
+  std::vector<ExperimentId> experiments;  ///< Of all when empty.
+  std::string filter;
+  std::vector<std::string> order_by;
+  ViewType view = ViewType::kActiveOnly;
+  std::int64_t max_results = 1000;
+  std::string page_token;
+};
+
+struct RunPage {
+  std::vector<Run> runs;
+  std::string next_page_token;  ///< Empty on the last page.
+};
+
+/// Runs with their params, tags and metrics. Params are written once, tags and metrics whenever. A deleted run takes no writes. May be
+/// called from any thread; blocks. Texts of errors are those clients of MLflow match on. Errors of every method: INVALID_ARGUMENT for bad
+/// values and deleted runs, NOT_FOUND "track.unknown_run", those of the database.
+class RunRepository {
+ public:
+  struct Deps {
+    store::Database& database;
+    MetricStore& metrics;
+    const Clock& clock;
+  };
+  explicit RunRepository(Deps deps) : deps_(deps) {}
+
+  /// Errors: also NOT_FOUND "track.unknown_experiment", ALREADY_EXISTS "track.run_exists" for an id that is taken.
+  Result<Run> create(const NewRun& run);
+  Result<Run> get(const RunId& id);
+  Result<RunInfo> update(const RunId& id, const RunUpdate& update);
+  Result<void> set_lifecycle(const RunId& id, Lifecycle lifecycle);
+  /// Errors: also INVALID_ARGUMENT "track.param_changed" when a param was logged with another value before.
+  Result<void> log(const RunId& id, const RunBatch& batch);
+  /// Errors: also NOT_FOUND "track.unknown_tag".
+  Result<void> delete_tag(const RunId& id, const std::string& key);
+  /// Empty for an unknown key.
+  Result<std::vector<MetricPoint>> history(const RunId& id, const std::string& key);
+  /// Latest start first unless the search says otherwise.
+  Result<RunPage> search(const RunSearch& search);
+
+ private:
+  Result<void> change_active(const RunId& id, const std::function<Result<void>(store::Connection&, const RunInfo&)>& change);
+
+  Deps deps_;
+};
+
+/// "adjective-noun-NUMBER", the same for the same id.
+std::string generated_run_name(const RunId& id);
+
+}  // namespace trainyard::track
