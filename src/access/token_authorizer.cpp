@@ -1,141 +1,217 @@
 #include "access/token_authorizer.h"
 
-#include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <sys/stat.h>
+#include <strings.h>
 
-#include <array>
+#include <algorithm>
 #include <charconv>
+#include <mutex>
 
 #include "base/checksum.h"
-#include "base/file.h"
-#include "base/rng.h"
+#include "net/origin.h"
 
 namespace trainyard::access {
 namespace {
 
 constexpr std::string_view kAttemptPrefix = "ty_job_";
-constexpr std::string_view kCookie = "trainyard_session=";
+constexpr std::string_view kAgentPrefix = "ty_agent_";
+constexpr std::string_view kRunner = "runner";
+
+bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
+  return text.size() >= prefix.size() && ::strncasecmp(text.data(), prefix.data(), prefix.size()) == 0;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  return text;
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+  std::string out;
+  unsigned buffer = 0;
+  int bits = 0;
+  for (const char c : text) {
+    const std::size_t digit = kDigits.find(c);
+    if (digit == std::string_view::npos) return std::nullopt;
+    buffer = ((buffer << 6) | static_cast<unsigned>(digit)) & 0xffffff;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      out.push_back(static_cast<char>((buffer >> bits) & 0xff));
+    }
+  }
+  return out;
+}
+
+std::optional<std::string> token_of_authorization(std::string_view field) {
+  if (starts_with_ignoring_case(field, "Bearer ")) return std::string(trimmed(field.substr(7)));
+  if (!starts_with_ignoring_case(field, "Basic ")) return std::string();
+  const std::optional<std::string> pair = decode_base64(trimmed(field.substr(6)));
+  const std::size_t colon = pair ? pair->find(':') : std::string::npos;
+  return colon == std::string::npos ? std::string() : pair->substr(colon + 1);
+}
+
+std::optional<std::string> session_cookie(std::string_view cookies) {
+  static constexpr std::string_view kName = "trainyard_session=";
+  while (!cookies.empty()) {
+    std::string_view cookie = cookies.substr(0, cookies.find(';'));
+    cookies.remove_prefix(std::min(cookies.size(), cookie.size() + 1));
+    cookie = trimmed(cookie);
+    if (cookie.substr(0, kName.size()) == kName) return std::string(cookie.substr(kName.size()));
+  }
+  return std::nullopt;
+}
+
+/// Plain decimal without sign, blanks or leading zeros, so that one number has one text.
+template <typename Number>
+std::optional<Number> number_of(std::string_view text) {
+  Number number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure != std::errc() || end != text.data() + text.size() || number == 0 || text.front() == '0') return std::nullopt;
+  return number;
+}
+
+std::optional<AttemptKey> attempt_key(std::string_view text, char separator) {
+  const std::size_t at = text.find(separator);
+  if (at == std::string_view::npos) return std::nullopt;
+  const auto job = number_of<std::uint64_t>(text.substr(0, at));
+  const auto number = number_of<std::uint32_t>(text.substr(at + 1));
+  if (!job || !number) return std::nullopt;
+  return AttemptKey{JobId(*job), AttemptNumber(*number)};
+}
+
+Error missing_token() {
+  return {Category::kUnauthenticated,
+          "auth.missing",
+          "this request needs an access token: send `Authorization: Bearer TOKEN` with the token from the file that `trainyard up` names",
+          {},
+          {}};
+}
 
 Error invalid_token() {
-  return {Category::kUnauthenticated, "auth.invalid",
-          "the access token is not known here or is over: read the current one from the token file that `trainyard up` names", {}, {}};
+  return {Category::kUnauthenticated,
+          "auth.invalid",
+          "the access token is not known here or is over: read the current one from the token file that `trainyard up` names",
+          {},
+          {}};
 }
 
-std::string hmac_hex(const std::string& key, std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  const std::string copy(text);
-  const void* data = copy.data();
-  CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), static_cast<const unsigned char*>(data), copy.size(), digest.data(), &size) != nullptr,
-        "HMAC-SHA-256 is not available");
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return hex;
-}
+/// A derived token taken apart: what it claims and the proof.
+struct DerivedToken {
+  std::string_view claims;
+  std::string_view mac;
+};
 
-std::optional<std::string> password_of_basic(std::string_view encoded) {
-  std::string decoded(encoded.size(), '\0');
-  const std::string text(encoded);
-  const void* in = text.data();
-  void* out = decoded.data();
-  const int length = EVP_DecodeBlock(static_cast<unsigned char*>(out), static_cast<const unsigned char*>(in), static_cast<int>(text.size()));
-  if (length < 0) return std::nullopt;
-  decoded.resize(static_cast<std::size_t>(length));
-  while (!decoded.empty() && decoded.back() == '\0') decoded.pop_back();  // EVP_DecodeBlock counts the padding.
-  const std::size_t colon = decoded.find(':');
-  return colon == std::string::npos ? std::nullopt : std::optional(decoded.substr(colon + 1));
-}
-
-std::optional<std::string> cookie_token(const net::Request& request) {
-  if (request.method != "GET" && request.method != "HEAD") return std::nullopt;
-  const std::string_view cookies = request.headers.get("cookie").value_or("");
-  const std::size_t at = cookies.find(kCookie);
-  if (at == std::string_view::npos) return std::nullopt;
-  const std::string_view rest = cookies.substr(at + kCookie.size());
-  return std::string(rest.substr(0, rest.find(';')));
+std::optional<DerivedToken> derived_token(std::string_view token, std::string_view prefix) {
+  const std::size_t last = token.rfind('_');
+  if (token.substr(0, prefix.size()) != prefix || last == std::string_view::npos || last < prefix.size()) return std::nullopt;
+  return DerivedToken{token.substr(prefix.size(), last - prefix.size()), token.substr(last + 1)};
 }
 
 }  // namespace
 
+std::string attempt_principal(const AttemptKey& attempt) { return "job:" + attempt.job.text() + "/" + attempt.attempt.text(); }
+std::string agent_principal(const NodeName& node) { return "agent:" + node.text; }
+
+std::optional<AttemptKey> attempt_of(const net::Principal& principal) {
+  static constexpr std::string_view kPrefix = "job:";
+  const std::string_view name = principal.name;
+  if (name.substr(0, kPrefix.size()) != kPrefix) return std::nullopt;
+  return attempt_key(name.substr(kPrefix.size()), '/');
+}
+
 std::optional<std::string> token_of(const net::Request& request) {
-  const std::string_view header = request.headers.get("authorization").value_or("");
-  if (header.substr(0, 7) == "Bearer ") return std::string(header.substr(7));
-  if (header.substr(0, 6) == "Basic ") return password_of_basic(header.substr(6));
-  return cookie_token(request);
+  if (const auto field = request.headers.get("Authorization")) return token_of_authorization(*field);
+  const bool changes_nothing = request.method == "GET" || request.method == "HEAD";
+  const auto cookies = request.headers.get("Cookie");
+  if (!cookies || !changes_nothing || !net::is_same_origin(request.headers)) return std::nullopt;
+  return session_cookie(*cookies);
 }
 
 void TokenAuthorizer::set_attempt_check(AttemptCheck check) {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_);
   attempt_check_ = std::move(check);
 }
 
 void TokenAuthorizer::add_token(const std::string& token, TokenGrant grant) {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_);
   grants_[sha256_hex(token)] = std::move(grant);
 }
 
+std::string TokenAuthorizer::issue(TokenGrant grant) {
+  std::string token = make_personal_token();
+  add_token(token, std::move(grant));
+  return token;
+}
+
+void TokenAuthorizer::revoke(const std::string& principal) {
+  const std::unique_lock lock(mutex_);
+  std::erase_if(grants_, [&principal](const auto& entry) { return entry.second.principal == principal; });
+  revoked_.insert(principal);
+}
+
 std::string TokenAuthorizer::attempt_token(const AttemptKey& attempt) const {
-  const std::string name = fmt::format("job:{}/{}", attempt.job.value, attempt.attempt.value);
-  return fmt::format("{}{}_{}_{}", kAttemptPrefix, attempt.job.value, attempt.attempt.value, hmac_hex(key_, name));
+  return std::string(kAttemptPrefix) + attempt.job.text() + "_" + attempt.attempt.text() + "_" +
+         hmac_sha256_hex(key_, attempt_principal(attempt));
+}
+
+std::string TokenAuthorizer::agent_token(const NodeName& node) const {
+  return std::string(kAgentPrefix) + node.text + "_" + hmac_sha256_hex(key_, agent_principal(node));
 }
 
 Result<net::Principal> TokenAuthorizer::authenticate(const net::Request& request) {
   const std::optional<std::string> token = token_of(request);
-  if (!token || token->empty()) {
-    return Error{Category::kUnauthenticated, "auth.missing",
-                 "this request needs an access token: send `Authorization: Bearer TOKEN` with the token from the file that `trainyard up` names", {}, {}};
+  if (!token) return missing_token();
+  std::optional<net::Principal> principal;
+  if (const auto of_attempt = derived_token(*token, kAttemptPrefix)) {
+    principal = attempt(of_attempt->claims, of_attempt->mac);
+  } else if (const auto of_agent = derived_token(*token, kAgentPrefix)) {
+    principal = agent(of_agent->claims, of_agent->mac);
+  } else {
+    principal = stored(*token);
   }
-  if (token->substr(0, kAttemptPrefix.size()) == kAttemptPrefix) return authenticate_attempt(*token);
-  // The table is keyed by the digest, so a look-up tells nothing about the secret.
-  const std::string digest = sha256_hex(*token);
-  const std::lock_guard lock(mutex_);
+  if (!principal) return invalid_token();
+  return *std::move(principal);
+}
+
+std::optional<net::Principal> TokenAuthorizer::stored(const std::string& token) const {
+  // The table is keyed by the digest, so how long a look-up takes tells nothing about the secret.
+  const std::string digest = sha256_hex(token);
+  const std::shared_lock lock(mutex_);
   const auto found = grants_.find(digest);
-  if (found == grants_.end()) return invalid_token();
+  if (found == grants_.end() || !equal_in_constant_time(found->first, digest)) return std::nullopt;
   return net::Principal{found->second.principal, found->second.role};
 }
 
-Result<net::Principal> TokenAuthorizer::authenticate_attempt(const std::string& token) {
-  AttemptKey attempt;
-  const char* at = token.data() + kAttemptPrefix.size();
-  const char* end = token.data() + token.size();
-  const auto job = std::from_chars(at, end, attempt.job.value);
-  if (job.ec != std::errc() || job.ptr == end || *job.ptr != '_') return invalid_token();
-  const auto number = std::from_chars(job.ptr + 1, end, attempt.attempt.value);
-  if (number.ec != std::errc() || !equal_in_constant_time(token, attempt_token(attempt))) return invalid_token();
+std::optional<net::Principal> TokenAuthorizer::attempt(std::string_view claims, std::string_view mac) const {
+  const std::optional<AttemptKey> key = attempt_key(claims, '_');
+  if (!key || !is_derived(attempt_principal(*key), mac)) return std::nullopt;
   AttemptCheck check;
   {
-    const std::lock_guard lock(mutex_);
+    const std::shared_lock lock(mutex_);
     check = attempt_check_;
   }
-  if (check && !check(attempt)) return invalid_token();
-  return net::Principal{fmt::format("job:{}/{}", attempt.job.value, attempt.attempt.value), "runner"};
+  if (!check || !check(*key)) return std::nullopt;
+  return net::Principal{attempt_principal(*key), std::string(kRunner)};
 }
 
-std::string make_personal_token() { return fmt::format("ty_pat_{}_{}", secure_random_hex(4), secure_random_hex(32)); }
-
-Result<std::string> load_or_create_token(const std::string& path, const std::function<std::string()>& make) {
-  if (!file_exists(path)) {
-    const std::string token = make();
-    TRY(write_file_durably(path, token + "\n", 0600));
-    return token;
-  }
-  struct stat info {};
-  if (::stat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0) {
-    return Error{Category::kPermissionDenied, "auth.token_file_mode", fmt::format("others may read the token file: run `chmod 600 {}`", path), {}, {}};
-  }
-  ASSIGN_OR_RETURN(std::string token, read_file(path, 4096));
-  while (!token.empty() && token.back() == '\n') token.pop_back();
-  if (token.size() < 32) return data_loss("auth.token_file", fmt::format("the token file is damaged: remove it to make a new token: {}", path));
-  return token;
+std::optional<net::Principal> TokenAuthorizer::agent(std::string_view name, std::string_view mac) const {
+  const std::string principal = agent_principal({std::string(name)});
+  if (name.empty() || !is_derived(principal, mac)) return std::nullopt;
+  return net::Principal{principal, std::string(kRunner)};
 }
 
-bool equal_in_constant_time(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  unsigned char difference = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
-  return difference == 0;
+bool TokenAuthorizer::is_derived(const std::string& principal, std::string_view mac) const {
+  if (!equal_in_constant_time(mac, hmac_sha256_hex(key_, principal))) return false;
+  const std::shared_lock lock(mutex_);
+  return !revoked_.contains(principal);
+}
+
+Result<net::Principal> AllowLoopbackAuthorizer::authenticate(const net::Request& request) {
+  if (!token_of(request)) return net::Principal{"admin", "admin"};
+  return tokens_.authenticate(request);
 }
 
 }  // namespace trainyard::access

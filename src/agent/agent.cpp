@@ -56,6 +56,7 @@ void Agent::stop() {
     stopping_ = true;
   }
   stopped_.notify_all();
+  deps_.link.interrupt();
   state_.stop();
   warden_.stop();
   for (std::thread& thread : threads_) {
@@ -64,7 +65,7 @@ void Agent::stop() {
   threads_.clear();
 }
 
-void Agent::shutdown_warden(Duration grace) { warden_.send(exec::shutdown_request(0, grace)); }
+void Agent::shutdown_warden(Duration grace) { warden_.shutdown(grace); }
 
 /// Sleeps unless the agent stops; true when it does.
 bool Agent::pause(Duration span) {
@@ -136,7 +137,8 @@ void Agent::ship_loop() {
   while (const std::optional<NodeState::ShipWork> work = state_.next_work()) {
     const Result<Shipper::Outcome> outcome = shipper_.ship(*work);
     if (!outcome.ok()) {
-      deps_.log.write({LogLevel::kWarning, "agent.ship_failed", {{"job", work->rank.attempt.job.text()}, {"error", outcome.error().describe()}}});
+      deps_.log.write(
+          {LogLevel::kWarning, "agent.ship_failed", {{"job", work->rank.attempt.job.text()}, {"error", outcome.error().describe()}}});
       state_.postpone(*work, kRetryPause);
       continue;
     }

@@ -12,7 +12,7 @@
 namespace trainyard::agent {
 
 struct AgentSettings {
-  std::string data_dir;           ///< Absolute; run/, spool/ and work/ lie below it.
+  std::string data_dir;  ///< Absolute; run/, spool/ and work/ lie below it.
   NodeName node{"local"};
   Resources capacity;             ///< Zero quantities are discovered.
   std::string warden_program;     ///< Path of trainyard-warden.
@@ -56,11 +56,11 @@ class Agent {
   Shipper shipper_;
   WardenClient warden_;
   std::mutex apply_mutex_;
-  exec::DesiredState desired_;       // guarded by apply_mutex_
-  std::set<RankKey> asked_;          // guarded by apply_mutex_; started by request, not confirmed by this warden yet
+  exec::DesiredState desired_;  // guarded by apply_mutex_
+  std::set<RankKey> asked_;     // guarded by apply_mutex_; started by request, not confirmed by this warden yet
   std::mutex stop_mutex_;
   std::condition_variable stopped_;
-  bool stopping_ = false;            // guarded by stop_mutex_
+  bool stopping_ = false;  // guarded by stop_mutex_
   std::vector<std::thread> threads_;
 };
 

@@ -8,7 +8,8 @@ using Phase = exec::RankObservation::Phase;
 
 bool NodeState::has_work(const Entry& entry) {
   if (entry.busy || entry.fully_shipped) return false;
-  return entry.shipped_log < entry.rank.log_size || entry.shipped_events < entry.rank.events_size || entry.rank.observation.phase == Phase::kExited;
+  return entry.shipped_log < entry.rank.log_size || entry.shipped_events < entry.rank.events_size ||
+         entry.rank.observation.phase == Phase::kExited;
 }
 
 void NodeState::touch() {
@@ -55,19 +56,14 @@ void NodeState::remove(const RankKey& rank) {
 
 std::optional<NodeState::ShipWork> NodeState::next_work() {
   std::unique_lock lock(mutex_);
-  for (;;) {
-    if (stopping_) return std::nullopt;
-    const MonotonicPoint now = SystemClock().monotonic_now();
+  while (!stopping_) {
     std::optional<MonotonicPoint> wake;
-    for (auto& [key, entry] : ranks_) {
-      if (!has_work(entry)) continue;
-      if (entry.not_before && *entry.not_before > now) {
-        wake = wake ? std::min(*wake, *entry.not_before) : *entry.not_before;
-        continue;
-      }
+    if (const std::optional<RankKey> due = next_due(wake)) {
+      Entry& entry = ranks_.at(*due);
       entry.busy = true;
       entry.not_before.reset();
-      return ShipWork{key, entry.rank.log_size, entry.rank.events_size, entry.rank.observation.phase == Phase::kExited};
+      last_shipped_ = *due;
+      return ShipWork{*due, entry.rank.log_size, entry.rank.events_size, entry.rank.observation.phase == Phase::kExited};
     }
     if (wake) {
       changed_.wait_until(lock, *wake);
@@ -75,6 +71,21 @@ std::optional<NodeState::ShipWork> NodeState::next_work() {
       changed_.wait(lock);
     }
   }
+  return std::nullopt;
+}
+
+/// The first rank after the last one shipped whose turn it is. Else `wake` says when the next postponed one is due.
+std::optional<RankKey> NodeState::next_due(std::optional<MonotonicPoint>& wake) const {
+  const MonotonicPoint now = SystemClock().monotonic_now();
+  auto next = ranks_.upper_bound(last_shipped_);
+  for (std::size_t seen = 0; seen < ranks_.size(); ++seen, ++next) {
+    if (next == ranks_.end()) next = ranks_.begin();
+    const auto& [key, entry] = *next;
+    if (!has_work(entry)) continue;
+    if (!entry.not_before || *entry.not_before <= now) return key;
+    wake = wake ? std::min(*wake, *entry.not_before) : *entry.not_before;
+  }
+  return std::nullopt;
 }
 
 void NodeState::shipped(const ShipWork& work) {

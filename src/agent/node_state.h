@@ -29,9 +29,9 @@ class NodeState {
   /// A rank with output that was not shipped, or none after `stop`. Waits.
   struct ShipWork {
     RankKey rank;
-    std::uint64_t log_size = 0;     ///< Ship up to here.
+    std::uint64_t log_size = 0;  ///< Ship up to here.
     std::uint64_t events_size = 0;
-    bool exited = false;            ///< These sizes are final.
+    bool exited = false;  ///< These sizes are final.
   };
   std::optional<ShipWork> next_work();
   /// Everything up to the sizes of `work` is durable on the server (or refused for good): with `exited` the end may be reported.
@@ -57,21 +57,23 @@ class NodeState {
     std::uint64_t shipped_log = 0;
     std::uint64_t shipped_events = 0;
     bool fully_shipped = false;
-    bool busy = false;          ///< The shipper works on it.
+    bool busy = false;  ///< The shipper works on it.
     std::optional<MonotonicPoint> not_before;
   };
   static bool has_work(const Entry& entry);
+  std::optional<RankKey> next_due(std::optional<MonotonicPoint>& wake) const;
   void touch();
 
   const NodeName node_;
   const Resources capacity_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::string boot_id_;                                  // guarded by mutex_, like all below
+  std::string boot_id_;  // guarded by mutex_, like all below
   bool connected_ = false;
   bool stopping_ = false;
   std::uint64_t news_ = 1;
   std::map<RankKey, Entry> ranks_;
+  RankKey last_shipped_;                                 // Turns go round, so that no rank can starve the others.
   std::map<RankKey, exec::RankExit> never_started_;
 };
 

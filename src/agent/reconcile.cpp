@@ -4,7 +4,8 @@
 
 namespace trainyard::agent {
 
-ReconcileActions plan_reconcile(const std::vector<exec::WardenRank>& observed, const std::set<RankKey>& asked, const exec::DesiredState& desired) {
+ReconcileActions plan_reconcile(const std::vector<exec::WardenRank>& observed, const std::set<RankKey>& asked,
+                                const exec::DesiredState& desired) {
   std::map<RankKey, const exec::WardenRank*> present;
   for (const exec::WardenRank& rank : observed) present.emplace(rank.observation.rank, &rank);
 

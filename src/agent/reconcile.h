@@ -25,7 +25,9 @@ struct ReconcileActions {
 };
 
 /// Compares what the node has with what it should have. Pure and level-triggered: an action whose effect is already there is not named
-/// again. A rank that is not desired is killed, and forgotten once it has ended. `asked`: ranks whose start the warden was sent and has not confirmed yet.
-ReconcileActions plan_reconcile(const std::vector<exec::WardenRank>& observed, const std::set<RankKey>& asked, const exec::DesiredState& desired);
+/// again. A rank that is not desired is killed, and forgotten once it has ended. `asked`: ranks whose start the warden was sent and has not
+/// confirmed yet.
+ReconcileActions plan_reconcile(const std::vector<exec::WardenRank>& observed, const std::set<RankKey>& asked,
+                                const exec::DesiredState& desired);
 
 }  // namespace trainyard::agent

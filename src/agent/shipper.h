@@ -8,15 +8,15 @@
 
 namespace trainyard::agent {
 
-/// Sends the output of one rank after the other to the server, from where the server says it has it. Nothing is sent twice into the server's
-/// files, since it ignores overlap; nothing is skipped, since it refuses gaps. Not thread-safe: one thread drives it.
+/// Sends the output of one rank after the other to the server, from where the server says it has it. Nothing is sent twice into the
+/// server's files, since it ignores overlap; nothing is skipped, since it refuses gaps. Not thread-safe: one thread drives it.
 class Shipper {
  public:
   Shipper(std::string data_dir, AgentLink& link) : data_dir_(std::move(data_dir)), link_(link) {}
 
   struct Outcome {
-    exec::ShippedMark mark;   ///< What the server holds now.
-    bool fenced = false;      ///< The attempt is not current any more: its output is of no use.
+    exec::ShippedMark mark;  ///< What the server holds now.
+    bool fenced = false;     ///< The attempt is not current any more: its output is of no use.
   };
   /// Ships up to the sizes of `work`. Errors: those of the link and of files; worth another try. Failpoints: "agent.before_ship",
   /// "agent.after_ship".

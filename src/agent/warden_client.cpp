@@ -5,8 +5,10 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -24,7 +26,6 @@ namespace {
 
 constexpr std::uint64_t kHelloId = 1;
 constexpr std::uint64_t kSubscribeId = 2;
-constexpr Duration kStartPatience = std::chrono::seconds(10);
 constexpr Duration kGroupsPatience = std::chrono::seconds(10);
 
 Result<void> write_frame(int socket, const Document& request) {
@@ -57,6 +58,11 @@ void WardenClient::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void WardenClient::shutdown(Duration grace) {
+  leaving_ = true;
+  send(exec::shutdown_request(0, grace));
+}
+
 bool WardenClient::send(const Document& request) {
   const std::lock_guard lock(mutex_);
   if (!socket_.valid()) return false;
@@ -69,7 +75,7 @@ void WardenClient::pause(Duration span) {
 }
 
 void WardenClient::run() {
-  while (!stopping_) {
+  while (!stopping_ && !leaving_) {
     Result<UniqueFd> socket = connect_or_spawn();
     if (!socket.ok()) {
       log_.write({LogLevel::kError, "agent.no_warden", {{"error", socket.error().describe()}}});
@@ -98,24 +104,30 @@ Result<UniqueFd> WardenClient::connect() const {
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return system_error(errno, "socket", directory);
   const void* raw = &address;
-  if (::connect(socket.get(), static_cast<const sockaddr*>(raw), sizeof address) != 0) return system_error(errno, "connect", directory + "/warden.sock");
+  if (::connect(socket.get(), static_cast<const sockaddr*>(raw), sizeof address) != 0)
+    return system_error(errno, "connect", directory + "/warden.sock");
   return socket;
 }
 
 Result<UniqueFd> WardenClient::connect_or_spawn() {
   if (Result<UniqueFd> socket = connect(); socket.ok()) return socket;
   TRY(make_directories(exec::run_directory(settings_.data_dir)));
-  TRY(exec::kill_recorded_groups(exec::run_directory(settings_.data_dir) + "/groups", kGroupsPatience, clock_));
+  TRY(kill_leftovers());
   TRY(spawn_warden());
-  const MonotonicPoint deadline = clock_.monotonic_now() + kStartPatience;
-  for (;;) {
-    Result<UniqueFd> socket = connect();
-    if (socket.ok() || stopping_ || clock_.monotonic_now() > deadline) return socket;
-    pause(std::chrono::milliseconds(2));
-  }
+  return connect();
 }
 
-/// A session of its own: the warden outlives this process and its terminal.
+/// What a dead warden left of its ranks. A live one holds the lock of the directory, whatever keeps its socket from answering.
+Result<void> WardenClient::kill_leftovers() const {
+  const std::string directory = exec::run_directory(settings_.data_dir);
+  ASSIGN_OR_RETURN(const UniqueFd lock, open_file(directory + "/warden.lock", O_RDWR | O_CREAT));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return unavailable("agent.warden_silent", "a warden holds this directory and does not answer; it is asked again: " + directory);
+  }
+  return exec::kill_recorded_groups(directory + "/groups", kGroupsPatience, clock_);
+}
+
+/// A daemon in a session of its own: the warden outlives this process and its terminal. Returns when its socket is open.
 Result<void> WardenClient::spawn_warden() const {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -125,28 +137,25 @@ Result<void> WardenClient::spawn_warden() const {
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
   constexpr int kLifelineFd = 9;
   if (settings_.lifeline >= 0) posix_spawn_file_actions_adddup2(&actions, settings_.lifeline, kLifelineFd);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  // What this process blocks and ignores must not reach the ranks.
-  sigset_t none;
-  sigset_t all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 
-  std::vector<std::string> words{settings_.program, "--dir", settings_.data_dir};
+  std::vector<std::string> words{settings_.program, "--dir", settings_.data_dir, "--daemonize"};
   if (settings_.lifeline >= 0) words.insert(words.end(), {"--lifeline", std::to_string(kLifelineFd)});
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   pid_t pid = 0;
-  const int failed = ::posix_spawn(&pid, settings_.program.c_str(), &actions, &attributes, argv.data(), environ);
+  const int failed = ::posix_spawn(&pid, settings_.program.c_str(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
   if (failed != 0) return system_error(failed, "posix_spawn", settings_.program);
-  log_.write({LogLevel::kInfo, "agent.warden_started", {{"pid", std::int64_t{pid}}}});
+
+  // What was started ends as soon as the daemon it left behind is ready. Where SIGCHLD is ignored there is no status to collect.
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status != 0) {
+    return unavailable("agent.warden_start", fmt::format("the warden did not start; {} says why (wait status {})", log, status));
+  }
+  log_.write({LogLevel::kInfo, "agent.warden_started", {{"directory", settings_.data_dir}}});
   return {};
 }
 
@@ -178,9 +187,11 @@ void WardenClient::handle(const Document& message) {
   if (id == kHelloId) {
     if (const Result<exec::WardenHello> hello = exec::warden_hello_from(message); hello.ok()) boot_id_ = hello->boot_id;
   } else if (id == kSubscribeId) {
-    if (Result<std::vector<exec::WardenRank>> ranks = exec::warden_ranks_from(message); ranks.ok()) hooks_.on_connected(boot_id_, std::move(ranks).value());
+    if (Result<std::vector<exec::WardenRank>> ranks = exec::warden_ranks_from(message); ranks.ok())
+      hooks_.on_connected(boot_id_, std::move(ranks).value());
   } else if (message["push"].text() == "grown") {
-    if (Result<std::vector<exec::RankGrowth>> growths = exec::rank_growths_from(message); growths.ok()) hooks_.on_grown(std::move(growths).value());
+    if (Result<std::vector<exec::RankGrowth>> growths = exec::rank_growths_from(message); growths.ok())
+      hooks_.on_grown(std::move(growths).value());
   } else if (message["push"].text() == "rank") {
     if (Result<exec::WardenRank> rank = exec::warden_rank_from(message["rank"]); rank.ok()) hooks_.on_rank(std::move(rank).value());
   } else if (!message["error"].is_null()) {

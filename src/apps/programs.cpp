@@ -22,8 +22,9 @@ Result<std::string> find_program(const std::string& program) {
     const std::string path = directory + "/" + program;
     if (::access(path.c_str(), X_OK) == 0) return path;
   }
-  return not_found("program.missing", fmt::format("the program {} is not installed beside this one: build it with `make build`; looked in {}", program,
-                                                  fmt::join(directories, ", ")));
+  return not_found("program.missing",
+                   fmt::format("the program {} is not installed beside this one: build it with `make build`; looked in {}", program,
+                               fmt::join(directories, ", ")));
 }
 
 }  // namespace trainyard::apps

@@ -10,9 +10,9 @@ namespace trainyard {
 }  // namespace trainyard
 
 /// Aborts when an invariant of our own memory does not hold; on in every build. Never for input, environment or persisted state.
-#define CHECK(condition, message)                                                                          \
-  do {                                                                                                     \
-    if (!(condition)) [[unlikely]] {                                                                       \
-      ::trainyard::check_failed(#condition, (message), std::source_location::current());                   \
-    }                                                                                                      \
+#define CHECK(condition, message)                                                        \
+  do {                                                                                   \
+    if (!(condition)) [[unlikely]] {                                                     \
+      ::trainyard::check_failed(#condition, (message), std::source_location::current()); \
+    }                                                                                    \
   } while (false)

@@ -87,7 +87,8 @@ class Decoder final : public FieldVisitor {
     const Document* node = next(name);
     if (node == nullptr) return;
     if (double cores = 0; node->is_number()) {
-      if (take(*node, node->as_double(), cores) && check_range(*node, cores, {.min = 0, .max = 1e9})) value.milli = std::llround(cores * 1000);
+      if (take(*node, node->as_double(), cores) && check_range(*node, cores, {.min = 0, .max = 1e9}))
+        value.milli = std::llround(cores * 1000);
     } else {
       take_parsed(*node, &parse_milli_cpu, value);
     }
@@ -117,7 +118,10 @@ class Decoder final : public FieldVisitor {
     const Document* node = next(name);
     if (node == nullptr || !take(*node, node->as_string(), value)) return;
     if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
-    fail("spec.choice", fmt::format("{} must be one of {}{}: \"{}\"", name, fmt::join(allowed, ", "), did_you_mean(value, {allowed.begin(), allowed.end()}), value), *node);
+    fail("spec.choice",
+         fmt::format("{} must be one of {}{}: \"{}\"", name, fmt::join(allowed, ", "),
+                     did_you_mean(value, {allowed.begin(), allowed.end()}), value),
+         *node);
   }
   void required() override {
     if (error_ || names_.empty() || !document_[names_.back()].is_null()) return;
@@ -128,7 +132,8 @@ class Decoder final : public FieldVisitor {
     if (error_) return *error_;
     for (const auto& [key, value] : document_.members()) {
       if (std::find(names_.begin(), names_.end(), key) != names_.end()) continue;
-      fail("spec.unknown_key", fmt::format("unknown key \"{}\"{}; known keys: {}", key, did_you_mean(key, names_), fmt::join(names_, ", ")), value);
+      fail("spec.unknown_key", fmt::format("unknown key \"{}\"{}; known keys: {}", key, did_you_mean(key, names_), fmt::join(names_, ", ")),
+           value);
       return *error_;
     }
     return {};

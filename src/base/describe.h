@@ -38,7 +38,9 @@ class FieldVisitor;
 
 /// A struct that lists its fields once: `void describe(FieldVisitor& fields)`. Decoding, encoding, JSON Schema and help derive from it.
 template <typename T>
-concept Described = requires(T value, FieldVisitor& fields) { value.describe(fields); };
+concept Described = requires(T value, FieldVisitor& fields) {
+  value.describe(fields);
+};
 
 /// Visits the fields of a described struct, in order. `doc` is one sentence for people. The value a field has before the visit is its
 /// default; a field that must be given is `required`. Implementations decode, encode or write a schema.

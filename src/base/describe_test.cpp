@@ -81,7 +81,8 @@ TEST(Decode, absent_and_null_keys_keep_their_defaults) {
 TEST(Decode, every_type_of_field_is_read) {
   const Wagon wagon = wagon_from_json(R"({"braked":false,"axles":4,"load":2,"name":"w","interval":"1m30s","memory":"2GiB","cpu":"900m",
       "tags":["a","b"],"env":{"A":"x","B":1,"C":true,"D":0.5},"config":{"deep":[1]},"kind":"tank","spare":{"maker":"m","diameter":1},
-      "wheels":[{"maker":"x"},{"maker":"y","diameter":2.5}]})").value();
+      "wheels":[{"maker":"x"},{"maker":"y","diameter":2.5}]})")
+                          .value();
   EXPECT_FALSE(wagon.braked);
   EXPECT_EQ(wagon.axles, 4);
   EXPECT_EQ(wagon.load, 2.0);
@@ -109,7 +110,8 @@ TEST(Decode, cpu_and_memory_are_read_from_numbers_too) {
 TEST(Decode, unknown_key_is_refused_with_the_nearest_known_one) {
   expect_refused(R"({"axels":4})", "spec.unknown_key", "/axels", "did you mean \"axles\"?");
   expect_refused(R"({"spare":{"maker":"m","diametr":1}})", "spec.unknown_key", "/spare/diametr", "did you mean \"diameter\"?");
-  expect_refused(R"({"wheels":[{"maker":"x"},{"maker":"y","colour":1}]})", "spec.unknown_key", "/wheels/1/colour", "known keys: maker, diameter");
+  expect_refused(R"({"wheels":[{"maker":"x"},{"maker":"y","colour":1}]})", "spec.unknown_key", "/wheels/1/colour",
+                 "known keys: maker, diameter");
 }
 
 TEST(Decode, unknown_key_without_a_near_one_suggests_nothing) {
@@ -206,7 +208,8 @@ TEST(Schema, schema_lists_types_defaults_bounds_choices_and_required_keys) {
   EXPECT_EQ(schema["additionalProperties"], Document(false));
   const Document& properties = schema["properties"];
   EXPECT_EQ(properties.members().size(), 14u);
-  EXPECT_EQ(to_json(properties["axles"]), R"({"type":"integer","description":"Number of axles.","minimum":1.0,"maximum":12.0,"default":2})");
+  EXPECT_EQ(to_json(properties["axles"]),
+            R"({"type":"integer","description":"Number of axles.","minimum":1.0,"maximum":12.0,"default":2})");
   EXPECT_EQ(properties["cargo"].find("minimum"), nullptr);
   EXPECT_EQ(to_json(properties["kind"]["enum"]), R"(["open","closed","tank"])");
   EXPECT_EQ(properties["interval"]["default"].text(), "1m");
@@ -228,7 +231,8 @@ TEST(ByteSizeText, units_are_binary_or_decimal) {
 }
 
 TEST(ByteSizeText, malformed_and_impossible_sizes_are_refused) {
-  for (const char* text : {"", "MiB", "-1MiB", "5 MiB", "5mib", "5K", "5KB", "nan", "inf", "infB", "1e300", "1e19", "9e18TiB", "5MiBx", "0x10"}) {
+  for (const char* text :
+       {"", "MiB", "-1MiB", "5 MiB", "5mib", "5K", "5KB", "nan", "inf", "infB", "1e300", "1e19", "9e18TiB", "5MiBx", "0x10"}) {
     const Result<ByteSize> size = parse_byte_size(text);
     ASSERT_FALSE(size.ok()) << text << " = " << size->bytes;
     EXPECT_EQ(size.error().id, "spec.byte_size") << text;
@@ -249,14 +253,15 @@ TEST(MilliCpuText, cores_and_thousandths_are_read) {
   EXPECT_EQ(parse_milli_cpu("2")->milli, 2000);
   EXPECT_EQ(parse_milli_cpu("0.5")->milli, 500);
   EXPECT_EQ(parse_milli_cpu("900m")->milli, 900);
-  for (const char* text : {"", "m", "-1", "1 m", "1M", "nan", "inf", "1e12"}) EXPECT_EQ(parse_milli_cpu(text).error().id, "spec.cpu") << text;
+  for (const char* text : {"", "m", "-1", "1 m", "1M", "nan", "inf", "1e12"})
+    EXPECT_EQ(parse_milli_cpu(text).error().id, "spec.cpu") << text;
 }
 
 TEST(Nearest, candidate_within_two_edits_or_a_third_is_found) {
   const std::vector<std::string> keys{"command", "resources", "tasks", "env"};
   EXPECT_EQ(nearest("comand", keys), "command");
   EXPECT_EQ(nearest("task", keys), "tasks");
-  EXPECT_EQ(nearest("resuorcse", keys), "resources");
+  EXPECT_EQ(nearest("resuorces", keys), "resources");
   EXPECT_EQ(nearest("enviroment", keys), std::nullopt);
   EXPECT_EQ(nearest("", keys), std::nullopt);
   EXPECT_EQ(nearest("x", {}), std::nullopt);

@@ -34,14 +34,21 @@ Result<T> number_from_text(const Document& document, const std::string& text, st
 
 std::string_view name_of(Document::Kind kind) {
   switch (kind) {
-    case Document::Kind::kNull: return "null";
-    case Document::Kind::kBool: return "a boolean";
+    case Document::Kind::kNull:
+      return "null";
+    case Document::Kind::kBool:
+      return "a boolean";
     case Document::Kind::kInt:
-    case Document::Kind::kUnsigned: return "an integer";
-    case Document::Kind::kDouble: return "a number";
-    case Document::Kind::kString: return "a string";
-    case Document::Kind::kArray: return "a list";
-    case Document::Kind::kObject: return "an object";
+    case Document::Kind::kUnsigned:
+      return "an integer";
+    case Document::Kind::kDouble:
+      return "a number";
+    case Document::Kind::kString:
+      return "a string";
+    case Document::Kind::kArray:
+      return "a list";
+    case Document::Kind::kObject:
+      return "an object";
   }
   return "nothing";
 }
@@ -174,14 +181,22 @@ Result<double> Document::double_at(std::string_view key) const {
 bool operator==(const Document& a, const Document& b) {
   if (a.kind_ != b.kind_) return false;
   switch (a.kind_) {
-    case Document::Kind::kNull: return true;
-    case Document::Kind::kBool: return a.bool_ == b.bool_;
-    case Document::Kind::kInt: return a.int_ == b.int_;
-    case Document::Kind::kUnsigned: return a.unsigned_ == b.unsigned_;
-    case Document::Kind::kDouble: return a.double_ == b.double_;
-    case Document::Kind::kString: return a.string_ == b.string_;
-    case Document::Kind::kArray: return a.array_ == b.array_;
-    case Document::Kind::kObject: return a.object_ == b.object_;
+    case Document::Kind::kNull:
+      return true;
+    case Document::Kind::kBool:
+      return a.bool_ == b.bool_;
+    case Document::Kind::kInt:
+      return a.int_ == b.int_;
+    case Document::Kind::kUnsigned:
+      return a.unsigned_ == b.unsigned_;
+    case Document::Kind::kDouble:
+      return a.double_ == b.double_;
+    case Document::Kind::kString:
+      return a.string_ == b.string_;
+    case Document::Kind::kArray:
+      return a.array_ == b.array_;
+    case Document::Kind::kObject:
+      return a.object_ == b.object_;
   }
   return false;
 }

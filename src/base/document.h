@@ -41,9 +41,9 @@ class Document {
 
   /// Typed reads. Errors: INVALID_ARGUMENT "document.type", naming what was expected, what is there and where.
   Result<bool> as_bool() const;
-  Result<std::int64_t> as_int() const;    ///< Also a double without fraction, and a string of digits (64-bit integers in JSON).
+  Result<std::int64_t> as_int() const;  ///< Also a double without fraction, and a string of digits (64-bit integers in JSON).
   Result<std::uint64_t> as_unsigned() const;
-  Result<double> as_double() const;       ///< Also an integer.
+  Result<double> as_double() const;  ///< Also an integer.
   Result<std::string> as_string() const;
 
   /// The text of a string, empty for any other kind.
@@ -114,7 +114,7 @@ Result<Document> parse_yaml(std::string_view text, std::string_view name, const 
 std::string to_json(const Document& document);
 /// JSON with two-space indentation, for people.
 std::string to_pretty_json(const Document& document);
-/// Block YAML that parse_yaml reads back as an equal document.
+/// Block YAML that parse_yaml reads back as an equal document. Invalid UTF-8 and Unicode noncharacters are replaced by U+FFFD.
 std::string to_yaml(const Document& document);
 
 }  // namespace trainyard

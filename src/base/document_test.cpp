@@ -41,8 +41,9 @@ TEST(Document, integer_is_read_from_whole_doubles_and_digit_strings) {
   EXPECT_EQ(Document(2.0).as_int().value(), 2);
   EXPECT_EQ(Document("-9007199254740993").as_int().value(), -9007199254740993);
   EXPECT_EQ(Document("18446744073709551615").as_unsigned().value(), std::numeric_limits<std::uint64_t>::max());
-  for (const Document& wrong : {Document(2.5), Document(1e300), Document("2.0"), Document(""), Document(" 2"), Document("2 "), Document("0x2"),
-                                Document(true), Document(), Document(std::nan("")), Document(INFINITY), Document("9223372036854775808")}) {
+  for (const Document& wrong :
+       {Document(2.5), Document(1e300), Document("2.0"), Document(""), Document(" 2"), Document("2 "), Document("0x2"), Document(true),
+        Document(), Document(std::nan("")), Document(INFINITY), Document("9223372036854775808")}) {
     EXPECT_EQ(wrong.as_int().error().id, "document.type") << to_json(wrong);
   }
   EXPECT_FALSE(Document(-1).as_unsigned().ok());

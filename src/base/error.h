@@ -49,12 +49,16 @@ inline Error invalid_argument(std::string id, std::string message, std::string w
   return {Category::kInvalidArgument, std::move(id), std::move(message), std::move(where), {}};
 }
 inline Error not_found(std::string id, std::string message) { return {Category::kNotFound, std::move(id), std::move(message), {}, {}}; }
-inline Error unavailable(std::string id, std::string message) { return {Category::kUnavailable, std::move(id), std::move(message), {}, {}}; }
+inline Error unavailable(std::string id, std::string message) {
+  return {Category::kUnavailable, std::move(id), std::move(message), {}, {}};
+}
 inline Error data_loss(std::string id, std::string message) { return {Category::kDataLoss, std::move(id), std::move(message), {}, {}}; }
 inline Error failed_precondition(std::string id, std::string message) {
   return {Category::kFailedPrecondition, std::move(id), std::move(message), {}, {}};
 }
-inline Error internal_error(std::string id, std::string message) { return {Category::kInternal, std::move(id), std::move(message), {}, {}}; }
+inline Error internal_error(std::string id, std::string message) {
+  return {Category::kInternal, std::move(id), std::move(message), {}, {}};
+}
 
 /// An error from `errno` after a system call: "open /a/b: No such file or directory". ENOENT is NOT_FOUND, EEXIST ALREADY_EXISTS,
 /// EACCES and EPERM PERMISSION_DENIED, ENOSPC and EDQUOT RESOURCE_EXHAUSTED (id "io.disk_full"), the rest UNAVAILABLE.

@@ -34,10 +34,11 @@ TEST(Error, system_error_maps_errno_to_a_category_and_names_call_and_path) {
     Category category;
     std::string id;
   };
-  for (const Case& c : {Case{ENOENT, Category::kNotFound, "io.missing"}, Case{EEXIST, Category::kAlreadyExists, "io.exists"},
-                        Case{EACCES, Category::kPermissionDenied, "io.permission"}, Case{EPERM, Category::kPermissionDenied, "io.permission"},
-                        Case{ENOSPC, Category::kResourceExhausted, "io.disk_full"}, Case{EDQUOT, Category::kResourceExhausted, "io.disk_full"},
-                        Case{EIO, Category::kUnavailable, "io.failed"}}) {
+  for (const Case& c :
+       {Case{ENOENT, Category::kNotFound, "io.missing"}, Case{EEXIST, Category::kAlreadyExists, "io.exists"},
+        Case{EACCES, Category::kPermissionDenied, "io.permission"}, Case{EPERM, Category::kPermissionDenied, "io.permission"},
+        Case{ENOSPC, Category::kResourceExhausted, "io.disk_full"}, Case{EDQUOT, Category::kResourceExhausted, "io.disk_full"},
+        Case{EIO, Category::kUnavailable, "io.failed"}}) {
     const Error error = system_error(c.error_number, "open", "/a/b");
     EXPECT_EQ(error.category, c.category) << error.message;
     EXPECT_EQ(error.id, c.id);

@@ -13,9 +13,9 @@ namespace trainyard {
 struct ThreadExecutor::State {
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<Task> ready;                        // guarded by mutex
-  std::multimap<MonotonicPoint, Task> timers;    // guarded by mutex
-  bool stopping = false;                         // guarded by mutex
+  std::deque<Task> ready;                      // guarded by mutex
+  std::multimap<MonotonicPoint, Task> timers;  // guarded by mutex
+  bool stopping = false;                       // guarded by mutex
   std::thread thread;
 
   void run();

@@ -28,7 +28,8 @@ Result<Armed> parse_entry(std::string_view entry) {
   if (equals == std::string_view::npos) {
     return invalid_argument("failpoint.syntax", fmt::format("a failpoint is armed as name=action[@n], not \"{}\"", entry));
   }
-  Armed armed{std::string(entry.substr(0, equals)), std::string(entry.substr(equals + 1, at == std::string_view::npos ? at : at - equals - 1)), 1};
+  Armed armed{std::string(entry.substr(0, equals)),
+              std::string(entry.substr(equals + 1, at == std::string_view::npos ? at : at - equals - 1)), 1};
   if (at != std::string_view::npos) {
     const std::string_view count = entry.substr(at + 1);
     const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), armed.hits_left);
@@ -84,7 +85,8 @@ Result<void> hit_failpoint(std::string_view name) {
     if (armed.name != name || armed.hits_left == 0 || --armed.hits_left > 0) continue;
     if (armed.action == "exit") _exit(137);
     const std::string message = fmt::format("injected at failpoint {}", name);
-    if (armed.action == "disk_full") return Error{Category::kResourceExhausted, "io.disk_full", "no space left on device: " + message, {}, {}};
+    if (armed.action == "disk_full")
+      return Error{Category::kResourceExhausted, "io.disk_full", "no space left on device: " + message, {}, {}};
     return unavailable("failpoint.injected", message);
   }
   return {};

@@ -1,7 +1,7 @@
 #include "base/file.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,7 +64,8 @@ Result<std::string> read_file(const std::string& path, std::size_t size_max) {
     if (got == 0) break;
     filled += static_cast<std::size_t>(got);
     if (filled > size_max) {
-      return Error{Category::kResourceExhausted, "io.too_large", fmt::format("the file is larger than {} bytes: {}", size_max, path), {}, {}};
+      return Error{
+          Category::kResourceExhausted, "io.too_large", fmt::format("the file is larger than {} bytes: {}", size_max, path), {}, {}};
     }
   }
   text.resize(filled);
@@ -108,7 +109,9 @@ Result<void> sync_directory(const std::string& path) {
   return {};
 }
 
-Result<void> write_file_durably(const std::string& path, std::string_view text, mode_t mode) { return replace_file(path, text, mode, true); }
+Result<void> write_file_durably(const std::string& path, std::string_view text, mode_t mode) {
+  return replace_file(path, text, mode, true);
+}
 
 Result<void> write_file_atomically(const std::string& path, std::string_view text, mode_t mode) {
   return replace_file(path, text, mode, false);

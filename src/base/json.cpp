@@ -62,9 +62,7 @@ class DocumentBuilder {
     return text;
   }
 
-  std::string pointer_to(std::string_view last) const {
-    return open_.back().document.where() + "/" + escaped(last);
-  }
+  std::string pointer_to(std::string_view last) const { return open_.back().document.where() + "/" + escaped(last); }
 
   std::string next_where() const {
     if (open_.empty()) return {};

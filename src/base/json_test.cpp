@@ -11,7 +11,9 @@
 namespace trainyard {
 namespace {
 
-std::string nested_lists(std::size_t depth, const std::string& inside) { return std::string(depth, '[') + inside + std::string(depth, ']'); }
+std::string nested_lists(std::size_t depth, const std::string& inside) {
+  return std::string(depth, '[') + inside + std::string(depth, ']');
+}
 
 TEST(JsonParser, values_keep_their_kinds) {
   const Document document = parse_json(R"({"a":null,"b":true,"c":-1,"d":1.0,"e":"x","f":[],"g":{}})").value();
@@ -39,7 +41,8 @@ TEST(JsonParser, nodes_know_their_pointer) {
 }
 
 TEST(JsonParser, escapes_and_surrogate_pairs_become_utf8) {
-  EXPECT_EQ(parse_json(R"("\u00e9\ud83d\ude00\n\/\u0000x")").value().as_string().value(), std::string("\xC3\xA9\xF0\x9F\x98\x80\n/\0x", 10));
+  EXPECT_EQ(parse_json(R"("\u00e9\ud83d\ude00\n\/\u0000x")").value().as_string().value(),
+            std::string("\xC3\xA9\xF0\x9F\x98\x80\n/\0x", 10));
 }
 
 TEST(JsonParser, malformed_text_is_refused_with_line_and_column) {
@@ -47,8 +50,9 @@ TEST(JsonParser, malformed_text_is_refused_with_line_and_column) {
     std::string text;
     std::string where;
   };
-  for (const Case& c : {Case{"", "line 1, column 1"}, Case{"{\"a\": }", "line 1, column 7"}, Case{"{\n  \"a\": 1,\n  x\n}", "line 3, column 3"},
-                        Case{"[1,]", "line 1, column 4"}, Case{"{\"a\":1} x", "line 1, column 9"}, Case{"[1\n2]", "line 2, column 1"}}) {
+  for (const Case& c :
+       {Case{"", "line 1, column 1"}, Case{"{\"a\": }", "line 1, column 7"}, Case{"{\n  \"a\": 1,\n  x\n}", "line 3, column 3"},
+        Case{"[1,]", "line 1, column 4"}, Case{"{\"a\":1} x", "line 1, column 9"}, Case{"[1\n2]", "line 2, column 1"}}) {
     const Result<Document> result = parse_json(c.text);
     ASSERT_FALSE(result.ok()) << c.text;
     EXPECT_EQ(result.error().id, "json.malformed") << c.text;
@@ -57,8 +61,30 @@ TEST(JsonParser, malformed_text_is_refused_with_line_and_column) {
 }
 
 TEST(JsonParser, everything_outside_rfc_8259_is_refused) {
-  for (const char* text : {"nul", "NaN", "Infinity", "+1", "01", "1.", ".5", "'a'", "{a:1}", "[1 2]", "// c\n1", "\"a\nb\"", "\"\\x41\"", "\"\\ud83d\"",
-                           "\"\\ude00\"", "\"\xFF\"", "\"\xC0\x80\"", "\"\xED\xA0\x80\"", "\"unterminated", "[", "{\"a\"", "1e999", "\"\t\"", "{}{}"}) {
+  for (const char* text : {"nul",
+                           "NaN",
+                           "Infinity",
+                           "+1",
+                           "01",
+                           "1.",
+                           ".5",
+                           "'a'",
+                           "{a:1}",
+                           "[1 2]",
+                           "// c\n1",
+                           "\"a\nb\"",
+                           "\"\\x41\"",
+                           "\"\\ud83d\"",
+                           "\"\\ude00\"",
+                           "\"\xFF\"",
+                           "\"\xC0\x80\"",
+                           "\"\xED\xA0\x80\"",
+                           "\"unterminated",
+                           "[",
+                           "{\"a\"",
+                           "1e999",
+                           "\"\t\"",
+                           "{}{}"}) {
     const Result<Document> result = parse_json(text);
     ASSERT_FALSE(result.ok()) << text;
     EXPECT_EQ(result.error().id, "json.malformed") << text;

@@ -31,12 +31,23 @@ std::size_t utf8_sequence_length(std::string_view text) {
 
 void write_escaped(char c, std::string& out) {
   switch (c) {
-    case '"': out += "\\\""; return;
-    case '\\': out += "\\\\"; return;
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
-    default: out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    case '"':
+      out += "\\\"";
+      return;
+    case '\\':
+      out += "\\\\";
+      return;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    default:
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
   }
 }
 
@@ -74,14 +85,30 @@ class Writer {
 
   void write(const Document& document) {
     switch (document.kind()) {
-      case Document::Kind::kNull: out_ += "null"; return;
-      case Document::Kind::kBool: out_ += document.as_bool().value() ? "true" : "false"; return;
-      case Document::Kind::kInt: out_ += fmt::format("{}", document.as_int().value()); return;
-      case Document::Kind::kUnsigned: out_ += fmt::format("{}", document.as_unsigned().value()); return;
-      case Document::Kind::kDouble: write_double(document.as_double().value(), out_); return;
-      case Document::Kind::kString: write_string(document.text(), out_); return;
-      case Document::Kind::kArray: write_array(document.items()); return;
-      case Document::Kind::kObject: write_object(document.members()); return;
+      case Document::Kind::kNull:
+        out_ += "null";
+        return;
+      case Document::Kind::kBool:
+        out_ += document.as_bool().value() ? "true" : "false";
+        return;
+      case Document::Kind::kInt:
+        out_ += fmt::format("{}", document.as_int().value());
+        return;
+      case Document::Kind::kUnsigned:
+        out_ += fmt::format("{}", document.as_unsigned().value());
+        return;
+      case Document::Kind::kDouble:
+        write_double(document.as_double().value(), out_);
+        return;
+      case Document::Kind::kString:
+        write_string(document.text(), out_);
+        return;
+      case Document::Kind::kArray:
+        write_array(document.items());
+        return;
+      case Document::Kind::kObject:
+        write_object(document.members());
+        return;
     }
   }
 

@@ -80,16 +80,16 @@ class [[nodiscard]] Result<void> {
 #define TRAINYARD_CONCAT(a, b) TRAINYARD_CONCAT_INNER(a, b)
 
 /// Evaluates a Result and returns its error from the enclosing function; the value, if any, is dropped.
-#define TRY(...)                                                     \
-  do {                                                               \
-    if (auto try_result_ = (__VA_ARGS__); !try_result_.ok()) {       \
-      return std::move(try_result_).error();                         \
-    }                                                                \
+#define TRY(...)                                               \
+  do {                                                         \
+    if (auto try_result_ = (__VA_ARGS__); !try_result_.ok()) { \
+      return std::move(try_result_).error();                   \
+    }                                                          \
   } while (false)
 
 /// `ASSIGN_OR_RETURN(const Foo foo, make_foo());`
 #define ASSIGN_OR_RETURN(lhs, ...) ASSIGN_OR_RETURN_INNER(TRAINYARD_CONCAT(assign_result_, __LINE__), lhs, __VA_ARGS__)
-#define ASSIGN_OR_RETURN_INNER(result, lhs, ...)         \
-  auto result = (__VA_ARGS__);                           \
-  if (!result.ok()) return std::move(result).error();    \
+#define ASSIGN_OR_RETURN_INNER(result, lhs, ...)      \
+  auto result = (__VA_ARGS__);                        \
+  if (!result.ok()) return std::move(result).error(); \
   lhs = std::move(result).value()

@@ -28,7 +28,8 @@ TEST(SeededRng, sequence_is_xoshiro256_starstar_seeded_through_splitmix64) {
     EXPECT_EQ(zero.next(), expected);
   }
   SeededRng answer(42);
-  for (const std::uint64_t expected : {0x15780b2e0c2ec716ULL, 0x6104d9866d113a7eULL, 0xae17533239e499a1ULL}) EXPECT_EQ(answer.next(), expected);
+  for (const std::uint64_t expected : {0x15780b2e0c2ec716ULL, 0x6104d9866d113a7eULL, 0xae17533239e499a1ULL})
+    EXPECT_EQ(answer.next(), expected);
 }
 
 TEST(SeededRng, equal_seeds_give_equal_sequences_and_others_do_not) {

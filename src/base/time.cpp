@@ -13,13 +13,15 @@ struct Unit {
   std::string_view suffix;
   std::int64_t micros;
 };
-constexpr std::array<Unit, 6> kUnits{{{"d", 86'400'000'000}, {"h", 3'600'000'000}, {"m", 60'000'000}, {"s", 1'000'000}, {"ms", 1'000}, {"us", 1}}};
+constexpr std::array<Unit, 6> kUnits{
+    {{"d", 86'400'000'000}, {"h", 3'600'000'000}, {"m", 60'000'000}, {"s", 1'000'000}, {"ms", 1'000}, {"us", 1}}};
 
 /// About 285 years in microseconds: every whole number up to it is exact as a double.
 constexpr double kDurationMax = 9e15;
 
 Error malformed_duration(std::string_view text) {
-  return invalid_argument("spec.duration", fmt::format("a duration is a number with a unit like \"90s\", \"250ms\" or \"1h30m\", not \"{}\"", text));
+  return invalid_argument("spec.duration",
+                          fmt::format("a duration is a number with a unit like \"90s\", \"250ms\" or \"1h30m\", not \"{}\"", text));
 }
 
 Error malformed_time(std::string_view text) {

@@ -26,7 +26,8 @@ class YamlReader {
       return invalid_argument("document.too_large", fmt::format("the document has more than {} values", limits_.nodes_max), where(node));
     }
     if (depth > limits_.depth_max && (node.IsMap() || node.IsSequence())) {
-      return invalid_argument("document.too_deep", fmt::format("the document is nested deeper than {} levels", limits_.depth_max), where(node));
+      return invalid_argument("document.too_deep", fmt::format("the document is nested deeper than {} levels", limits_.depth_max),
+                              where(node));
     }
     ASSIGN_OR_RETURN(Document document, read_by_kind(node, depth));
     document.set_where(where(node));
@@ -70,7 +71,8 @@ class YamlReader {
       TRY(refuse_tag(entry.first));
       const std::string& key = entry.first.Scalar();
       if (!keys.insert(key).second) {
-        return invalid_argument("document.duplicate_key", fmt::format("the key \"{}\" stands twice in one object", key), where(entry.first));
+        return invalid_argument("document.duplicate_key", fmt::format("the key \"{}\" stands twice in one object", key),
+                                where(entry.first));
       }
       ASSIGN_OR_RETURN(Document value, read(entry.second, depth + 1));
       // The key's place is where a reader looks for a faulty member.
@@ -150,30 +152,42 @@ Result<void> refuse_second_document(const std::string& text, const YamlReader& r
   return invalid_argument("yaml.malformed", "unexpected text after the end of the document", reader.where(start.mark));
 }
 
-bool looks_like_other_type(const std::string& text) {
-  if (text.empty()) return true;
+/// True when `text` does not read back as itself without quotes.
+bool needs_quotes(const std::string& text) {
+  // At the end of a line a carriage return would become part of the line break.
+  if (text.empty() || text.find('\r') != std::string::npos) return true;
   const Result<Document> parsed = parse_yaml(text, "scalar");
   return !parsed.ok() || !parsed.value().is_string() || parsed.value().as_string().value() != text;
 }
 
+void emit_text(YAML::Emitter& out, const std::string& text) {
+  if (needs_quotes(text)) out << YAML::DoubleQuoted;
+  out << text;
+}
+
 void emit(YAML::Emitter& out, const Document& document) {
   switch (document.kind()) {
-    case Document::Kind::kNull: out << YAML::Null; return;
-    case Document::Kind::kBool: out << document.as_bool().value(); return;
-    case Document::Kind::kInt: out << document.as_int().value(); return;
-    case Document::Kind::kUnsigned: out << document.as_unsigned().value(); return;
+    case Document::Kind::kNull:
+      out << YAML::Null;
+      return;
+    case Document::Kind::kBool:
+      out << document.as_bool().value();
+      return;
+    case Document::Kind::kInt:
+      out << document.as_int().value();
+      return;
+    case Document::Kind::kUnsigned:
+      out << document.as_unsigned().value();
+      return;
     case Document::Kind::kDouble: {
       const double value = document.as_double().value();
       const std::string text = std::isfinite(value) ? fmt::format("{}", value) : std::isnan(value) ? ".nan" : value > 0 ? ".inf" : "-.inf";
       out << (std::isfinite(value) && text.find_first_of(".e") == std::string::npos ? text + ".0" : text);
       return;
     }
-    case Document::Kind::kString: {
-      const std::string text = document.as_string().value();
-      if (looks_like_other_type(text)) out << YAML::DoubleQuoted;
-      out << text;
+    case Document::Kind::kString:
+      emit_text(out, document.text());
       return;
-    }
     case Document::Kind::kArray:
       out << YAML::BeginSeq;
       for (const Document& item : document.items()) emit(out, item);
@@ -182,7 +196,9 @@ void emit(YAML::Emitter& out, const Document& document) {
     case Document::Kind::kObject:
       out << YAML::BeginMap;
       for (const auto& [key, value] : document.members()) {
-        out << YAML::Key << key << YAML::Value;
+        out << YAML::Key;
+        emit_text(out, key);
+        out << YAML::Value;
         emit(out, value);
       }
       out << YAML::EndMap;

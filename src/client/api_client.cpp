@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
 
 #include "base/file.h"
 #include "client/sse_parser.h"
@@ -10,31 +12,38 @@
 namespace trainyard::client {
 namespace {
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : value;
-}
+using SteadyClock = std::chrono::steady_clock;
+using Milliseconds = std::chrono::milliseconds;
 
-std::string data_home() {
-  const std::string xdg = environment("XDG_DATA_HOME");
-  return xdg.empty() ? environment("HOME") + "/.local/share" : xdg;
-}
-
+/// For answers that name no category, e.g. those of a proxy.
 Category category_of_status(int status) {
   switch (status) {
-    case 400:
-    case 413:
-    case 422: return Category::kInvalidArgument;
-    case 401: return Category::kUnauthenticated;
-    case 403: return Category::kPermissionDenied;
-    case 404: return Category::kNotFound;
-    case 409: return Category::kAlreadyExists;
-    case 412: return Category::kFailedPrecondition;
-    case 429: return Category::kResourceExhausted;
-    case 501: return Category::kUnimplemented;
-    case 503: return Category::kUnavailable;
-    case 504: return Category::kDeadlineExceeded;
-    default: return Category::kInternal;
+    case 401:
+      return Category::kUnauthenticated;
+    case 403:
+      return Category::kPermissionDenied;
+    case 404:
+    case 410:
+      return Category::kNotFound;
+    case 405:
+    case 501:
+      return Category::kUnimplemented;
+    case 408:
+    case 504:
+      return Category::kDeadlineExceeded;
+    case 409:
+      return Category::kAlreadyExists;
+    case 412:
+      return Category::kFailedPrecondition;
+    case 429:
+      return Category::kResourceExhausted;
+    case 499:
+      return Category::kCancelled;
+    case 502:
+    case 503:
+      return Category::kUnavailable;
+    default:
+      return status < 500 ? Category::kInvalidArgument : Category::kInternal;
   }
 }
 
@@ -45,28 +54,55 @@ std::optional<Category> category_of_name(std::string_view name) {
   return std::nullopt;
 }
 
-}  // namespace
-
-Result<ServerAddress> find_server(const AddressHints& hints) {
-  ServerAddress address{hints.url, hints.token_file};
-  if (address.url.empty()) address.url = environment("TRAINYARD_URL");
-  if (address.url.empty()) address.url = environment("TRAINYARD_API_URL");
-  if (address.token_file.empty()) address.token_file = environment("TRAINYARD_TOKEN_FILE");
-  if (!address.url.empty()) return address;
-
-  const std::string path = data_home() + "/trainyard/server.json";
-  const Result<std::string> text = read_file(path, 64 * 1024);
-  if (!text.ok()) {
-    return failed_precondition("client.no_server", fmt::format("no server is known: start one with `trainyard up`, or name one with --url or "
-                                                               "TRAINYARD_URL; looked for {}", path));
-  }
-  ASSIGN_OR_RETURN(const Document document, parse_json(*text));
-  ASSIGN_OR_RETURN(address.url, document.string_at("url"));
-  if (address.token_file.empty()) {
-    ASSIGN_OR_RETURN(address.token_file, document.string_or("token_file", ""));
-  }
-  return address;
+/// The pause between two connections; a stop request ends it.
+void pause_unless_stopped(Milliseconds span, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, stop, span, [] { return false; });
 }
+
+bool is_worth_another_try(int status) { return status >= 500 || status == 429 || status == 408; }
+
+/// What one `follow` remembers from connection to connection.
+class FollowProgress {
+ public:
+  explicit FollowProgress(const FollowSettings& settings) : settings_(settings), next_pause_(settings.retry_first) {
+    if (settings.timeout.count() > 0) end_ = SteadyClock::now() + settings.timeout;
+  }
+
+  std::optional<Error> reason_to_end() const {
+    if (settings_.stop.stop_requested()) return Error{Category::kCancelled, "client.stopped", "following the stream was stopped", {}, {}};
+    if (SteadyClock::now() < end_) return std::nullopt;
+    return Error{Category::kDeadlineExceeded, "client.follow_timeout", "the event that was waited for did not come in time", {}, {}};
+  }
+  bool server_was_away_too_long() const { return SteadyClock::now() - heard_at_ >= settings_.give_up_after; }
+
+  void heard() {
+    heard_at_ = SteadyClock::now();
+    next_pause_ = settings_.retry_first;
+  }
+  Milliseconds longest_silence() const { return std::clamp(left(), Milliseconds(1), settings_.silence); }
+
+  Milliseconds take_pause(std::optional<Milliseconds> wished) {
+    const Milliseconds pause = std::min(std::max(wished.value_or(Milliseconds(0)), next_pause_), settings_.retry_max);
+    next_pause_ = std::min(next_pause_ * 2, settings_.retry_max);
+    return std::clamp(pause, Milliseconds(0), std::max(left(), Milliseconds(0)));
+  }
+
+ private:
+  Milliseconds left() const {
+    if (end_ == SteadyClock::time_point::max()) return Milliseconds::max();
+    return std::chrono::ceil<Milliseconds>(end_ - SteadyClock::now());
+  }
+
+  const FollowSettings& settings_;
+  SteadyClock::time_point end_ = SteadyClock::time_point::max();
+  SteadyClock::time_point heard_at_ = SteadyClock::now();
+  Milliseconds next_pause_;
+};
+
+}  // namespace
 
 Result<std::unique_ptr<ApiClient>> make_api_client(const ServerAddress& address) {
   std::string token;
@@ -81,14 +117,19 @@ Result<std::unique_ptr<ApiClient>> make_api_client(const ServerAddress& address)
 }
 
 Error error_from_response(const net::Response& response) {
-  Error error{category_of_status(response.status), "http.status", fmt::format("the server answered with status {}", response.status), {}, {}};
+  Error error{
+      category_of_status(response.status), "http.status", fmt::format("the server answered with status {}", response.status), {}, {}};
   const Result<Document> body = parse_json(response.body);
   if (!body.ok() || !body->is_object()) return error;
-  if (const std::string& code = (*body)["code"].text(); !code.empty()) error.id = code;
-  if (const std::string& detail = (*body)["detail"].text(); !detail.empty()) error.message = detail;
-  if (const std::optional<Category> category = category_of_name((*body)["category"].text())) error.category = *category;
-  const Document& errors = (*body)["errors"];
+  const Document& problem = *body;
+  if (const std::string& code = problem["code"].text(); !code.empty()) error.id = code;
+  if (const std::string& detail = problem["detail"].text(); !detail.empty()) error.message = detail;
+  if (const std::optional<Category> category = category_of_name(problem["category"].text())) error.category = *category;
+  const Document& errors = problem["errors"];
   if (!errors.items().empty()) error.where = errors.items().front()["pointer"].text();
+  for (const Document& line : problem["context"].items()) {
+    if (line.is_string()) error.context.push_back(line.text());
+  }
   return error;
 }
 
@@ -101,7 +142,7 @@ net::ClientRequest ApiClient::request(std::string method, const std::string& tar
 }
 
 Result<net::Response> ApiClient::exchange(const net::ClientRequest& request) {
-  ASSIGN_OR_RETURN(net::Response response, http_->send(request));
+  ASSIGN_OR_RETURN(net::Response response, http_.send(request));
   if (response.status < 200 || response.status > 299) return error_from_response(response);
   return response;
 }
@@ -109,7 +150,11 @@ Result<net::Response> ApiClient::exchange(const net::ClientRequest& request) {
 Result<Document> ApiClient::exchange_json(const net::ClientRequest& request) {
   ASSIGN_OR_RETURN(const net::Response response, exchange(request));
   if (response.body.empty()) return Document::object();
-  return parse_json(response.body);
+  Result<Document> document = parse_json(response.body);
+  if (document.ok()) return document;
+  return data_loss("client.not_json",
+                   fmt::format("the answer is not JSON: check that the URL is that of a Trainyard server; {} {}: {}", request.method,
+                               request.target.substr(0, request.target.find('?')), document.error().message));
 }
 
 Result<Document> ApiClient::get(const std::string& target, std::chrono::milliseconds timeout) {
@@ -118,7 +163,9 @@ Result<Document> ApiClient::get(const std::string& target, std::chrono::millisec
   return exchange_json(call);
 }
 
-Result<Document> ApiClient::post(const std::string& target, const Document& body) { return post_text(target, to_json(body), "application/json"); }
+Result<Document> ApiClient::post(const std::string& target, const Document& body, const std::string& idempotency_key) {
+  return post_text(target, to_json(body), "application/json", idempotency_key);
+}
 
 Result<Document> ApiClient::post_text(const std::string& target, std::string text, const std::string& content_type,
                                       const std::string& idempotency_key) {
@@ -143,29 +190,33 @@ Result<std::string> ApiClient::get_text(const std::string& target) {
   return std::move(response.body);
 }
 
-Result<void> ApiClient::follow(const std::string& target, const OnEvent& on_event, int reconnects_max) {
-  bool wanted = true;
-  bool heard = false;
-  SseParser parser([&](const std::string& id, const std::string& event, const std::string& data) {
-    heard = true;
-    return wanted = on_event(id, event, data);
-  });
-  int silent_tries = 0;
+Result<void> ApiClient::follow(const std::string& target, const OnEvent& on_event, const FollowSettings& settings) {
+  FollowProgress progress(settings);
+  SseParser parser;
+  parser.set_last_id(settings.last_event_id);
   for (;;) {
     net::ClientRequest call = request("GET", target);
     call.headers.set("Accept", "text/event-stream");
     if (!parser.last_id().empty()) call.headers.set("Last-Event-ID", parser.last_id());
-    call.timeout = std::chrono::seconds(60);
-    heard = false;
-    Result<net::Response> response = http_->stream(call, [&parser](std::string_view bytes) { return parser.feed(bytes); });
-    if (!wanted) return {};
-    if (response.ok() && response->status != 200) return error_from_response(*response);
-    silent_tries = heard ? 0 : silent_tries + 1;
-    if (silent_tries > reconnects_max) {
-      return response.ok() ? unavailable("net.closed", "the server keeps ending the stream") : std::move(response).error();
+    call.timeout = progress.longest_silence();
+    parser.begin_connection();
+    Result<bool> wanted = true;
+    const Result<net::Response> response = http_.stream(call, [&](std::string_view bytes) {
+      progress.heard();
+      wanted = parser.feed(bytes, [&on_event](const SseEvent& event) { return on_event(event.id, event.event, event.data); });
+      return wanted.ok() && *wanted && !progress.reason_to_end();
+    });
+    if (!wanted.ok()) return std::move(wanted).error();
+    if (!*wanted || (response.ok() && response->status == 204)) return {};
+    if (std::optional<Error> reason = progress.reason_to_end()) return *std::move(reason);
+
+    const bool refused = response.ok() && response->status != 200;
+    if (refused && !is_worth_another_try(response->status)) return error_from_response(*response);
+    if ((refused || !response.ok()) && progress.server_was_away_too_long()) {
+      return refused ? error_from_response(*response) : response.error();
     }
-    std::unique_lock lock(pause_mutex_);
-    pause_.wait_for(lock, std::chrono::milliseconds(250));
+    pause_unless_stopped(progress.take_pause(parser.retry()), settings.stop);
+    if (std::optional<Error> reason = progress.reason_to_end()) return *std::move(reason);
   }
 }
 

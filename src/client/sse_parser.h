@@ -1,30 +1,47 @@
 #pragma once
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
+
 namespace trainyard::client {
 
-/// Splits a Server-Sent Events body into events (WHATWG HTML, section "Server-sent events"), fed in pieces of any size.
+struct SseEvent {
+  std::string id;     ///< The last id that the stream gave, this event's or an earlier one's.
+  std::string event;  ///< "message" when the stream names none.
+  std::string data;   ///< Lines joined by '\n'.
+};
+
+/// Takes a text/event-stream apart (WHATWG HTML, section 9.2.6) from pieces of any size. One event holds at most 16 MiB.
 class SseParser {
  public:
-  using OnEvent = std::function<bool(const std::string& id, const std::string& event, const std::string& data)>;
+  /// Gives every event that is complete to `on_event` until that returns false. Returns false then. Errors: RESOURCE_EXHAUSTED
+  /// "sse.too_large".
+  Result<bool> feed(std::string_view bytes, const std::function<bool(const SseEvent&)>& on_event);
 
-  explicit SseParser(OnEvent on_event) : on_event_(std::move(on_event)) {}
-
-  /// False when the receiver wants no more.
-  bool feed(std::string_view bytes);
-  const std::string& last_id() const { return id_; }
+  /// What a new connection sends as Last-Event-ID; empty when there was none.
+  const std::string& last_id() const { return last_id_; }
+  void set_last_id(std::string id) { last_id_ = std::move(id); }
+  /// What the server wants clients to wait before they connect again.
+  std::optional<std::chrono::milliseconds> retry() const { return retry_; }
+  /// Forgets the unfinished event: a new connection begins. The last id stays.
+  void begin_connection();
 
  private:
-  bool take_line(std::string_view line);
+  void take_line(std::string_view line);
+  std::optional<SseEvent> finish_event();
 
-  OnEvent on_event_;
-  std::string pending_;
-  std::string id_;
+  std::string line_;
   std::string event_;
   std::string data_;
-  bool has_data_ = false;
+  std::string id_buffer_;
+  std::string last_id_;
+  std::optional<std::chrono::milliseconds> retry_;
+  bool after_return_ = false;  ///< The last byte was CR: a following LF belongs to it.
+  bool first_line_ = true;
 };
 
 }  // namespace trainyard::client

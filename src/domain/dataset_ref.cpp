@@ -17,8 +17,9 @@ Result<std::optional<std::int64_t>> parse_version(std::string_view text, std::st
   std::int64_t version = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
   if (error != std::errc() || end != text.data() + text.size() || version < 1) {
-    return invalid_argument("dataset.ref", fmt::format("a dataset version is a number from 1 or \"latest\", as in fashion@3/curated, not \"{}\" in \"{}\"",
-                                                       text, whole));
+    return invalid_argument(
+        "dataset.ref",
+        fmt::format("a dataset version is a number from 1 or \"latest\", as in fashion@3/curated, not \"{}\" in \"{}\"", text, whole));
   }
   return std::optional<std::int64_t>(version);
 }
@@ -27,9 +28,12 @@ Result<std::optional<std::int64_t>> parse_version(std::string_view text, std::st
 
 std::string_view name_of(DatasetLayer layer) {
   switch (layer) {
-    case DatasetLayer::kRaw: return "raw";
-    case DatasetLayer::kProcessed: return "processed";
-    case DatasetLayer::kCurated: return "curated";
+    case DatasetLayer::kRaw:
+      return "raw";
+    case DatasetLayer::kProcessed:
+      return "processed";
+    case DatasetLayer::kCurated:
+      return "curated";
   }
   return "";
 }
@@ -47,12 +51,14 @@ Result<DatasetLayer> parse_dataset_layer(std::string_view text) {
 }
 
 Result<void> check_dataset_name(std::string_view name) {
-  const bool valid = !name.empty() && name.size() <= kNameMax && is_letter_or_digit(name.front()) &&
-                     std::all_of(name.begin(), name.end(), [](char c) { return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-'; });
+  const bool valid =
+      !name.empty() && name.size() <= kNameMax && is_letter_or_digit(name.front()) &&
+      std::all_of(name.begin(), name.end(), [](char c) { return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-'; });
   if (valid) return {};
-  return invalid_argument("dataset.name", fmt::format("a dataset name has letters, digits, '.', '_' and '-', starts with a letter or digit and is "
-                                                      "at most {} long; this is not: \"{}\"",
-                                                      kNameMax, name));
+  return invalid_argument("dataset.name",
+                          fmt::format("a dataset name has letters, digits, '.', '_' and '-', starts with a letter or digit and is "
+                                      "at most {} long; this is not: \"{}\"",
+                                      kNameMax, name));
 }
 
 std::string DatasetVersionKey::text() const { return fmt::format("{}@{}/{}", name, version, name_of(layer)); }

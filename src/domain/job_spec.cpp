@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace trainyard {
 
 void JobLimits::describe(FieldVisitor& fields) {
@@ -38,6 +40,20 @@ void JobSpec::describe(FieldVisitor& fields) {
   fields.field("labels", labels, "Labels for selections.");
 }
 
+namespace {
+
+/// A config travels inside other documents (ledger, launch, spec file) and must stay within their depth.
+constexpr std::size_t kConfigDepthMax = 32;
+
+std::size_t depth_of(const Document& document) {
+  std::size_t deepest = 0;
+  for (const Document& item : document.items()) deepest = std::max(deepest, depth_of(item));
+  for (const auto& [key, value] : document.members()) deepest = std::max(deepest, depth_of(value));
+  return deepest + (document.is_array() || document.is_object() ? 1 : 0);
+}
+
+}  // namespace
+
 Result<JobSpec> job_spec_from(const Document& document) {
   if (!document.is_object()) {
     return invalid_argument("spec.type", fmt::format("a job spec is an object, found {}", name_of(document.kind())), document.where());
@@ -52,6 +68,10 @@ Result<JobSpec> job_spec_from(const Document& document) {
     if (argument.find('\0') != std::string::npos) {
       return invalid_argument("spec.command", "an argument of the command holds a NUL byte", document["command"].where());
     }
+  }
+  if (depth_of(spec.config) > kConfigDepthMax) {
+    return invalid_argument("document.too_deep", fmt::format("config is nested deeper than {} levels", kConfigDepthMax),
+                            document["config"].where());
   }
   if (spec.name.empty()) spec.name = spec.kind == "command" ? spec.command.front() : spec.kind;
   return spec;

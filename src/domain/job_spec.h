@@ -10,11 +10,11 @@ namespace trainyard {
 
 /// How long a job may take; 0 = no limit. Measured on the monotonic clock.
 struct JobLimits {
-  Duration queue{0};               ///< Waiting for its first start.
-  Duration total{0};               ///< From the first start, over all attempts.
-  Duration attempt{0};             ///< One attempt.
-  Duration no_progress{0};         ///< Without a progress, metric or checkpoint event.
-  Duration grace{30'000'000};      ///< Between SIGTERM and SIGKILL.
+  Duration queue{0};           ///< Waiting for its first start.
+  Duration total{0};           ///< From the first start, over all attempts.
+  Duration attempt{0};         ///< One attempt.
+  Duration no_progress{0};     ///< Without a progress, metric or checkpoint event.
+  Duration grace{30'000'000};  ///< Between SIGTERM and SIGKILL.
 
   void describe(FieldVisitor& fields);
 };
@@ -42,7 +42,7 @@ struct JobSpec {
   std::map<std::string, std::string> env;
   std::map<std::string, std::string> inputs;   ///< name -> "dataset@version/layer".
   std::map<std::string, std::string> outputs;  ///< name -> "dataset/layer".
-  Document config;                   ///< The kind's own configuration, checked by its program.
+  Document config;                             ///< The kind's own configuration, checked by its program.
   JobLimits limits;
   RetryBudgets retry;
   Duration checkpoint_every{60'000'000};
@@ -51,7 +51,8 @@ struct JobSpec {
   void describe(FieldVisitor& fields);
 };
 
-/// Decodes and checks a spec. Errors: as decode_fields, and "spec.command" when a command job has none.
+/// Decodes and checks a spec. Errors: as decode_fields, "spec.command" when a command job has none, and "document.too_deep" for a config
+/// of more than 32 levels.
 Result<JobSpec> job_spec_from(const Document& document);
 
 }  // namespace trainyard

@@ -18,9 +18,7 @@ struct Resources {
   Resources& operator-=(const Resources& other);
   friend Resources operator+(Resources a, const Resources& b) { return a += b; }
   friend Resources operator-(Resources a, const Resources& b) { return a -= b; }
-  friend Resources operator*(Resources a, std::int64_t times) {
-    return {a.milli_cpu * times, a.memory_bytes * times, a.milli_gpu * times};
-  }
+  friend Resources operator*(Resources a, std::int64_t times) { return {a.milli_cpu * times, a.memory_bytes * times, a.milli_gpu * times}; }
 
   /// True when every quantity asked for (> 0) is there; a zero request never gates, even on an overcommitted resource.
   bool fits_in(const Resources& free) const;

@@ -81,8 +81,8 @@ Result<void> check_tensor(const Tensor& tensor) {
   if (tensor.type == DataType::kBytes) {
     ASSIGN_OR_RETURN(const std::vector<std::string_view> elements, bytes_elements(tensor.bytes));
     if (elements.size() == count) return {};
-    return invalid_argument("tensor.bytes", fmt::format("BYTES tensor of shape {} needs {} elements, its data has {}", text_of(tensor.shape),
-                                                        count, elements.size()));
+    return invalid_argument("tensor.bytes", fmt::format("BYTES tensor of shape {} needs {} elements, its data has {}",
+                                                        text_of(tensor.shape), count, elements.size()));
   }
   const std::size_t needed = count * element_size(tensor.type);
   if (tensor.bytes.size() != needed) {

@@ -15,8 +15,8 @@ class CommitPipeline {
   using Release = std::function<void()>;
 
   struct Hooks {
-    std::function<store::LedgerBatch()> collect;    ///< Takes what was applied since the last call.
-    std::function<void(const Error&)> on_failure;   ///< The ledger failed: nothing is released any more; the process should end.
+    std::function<store::LedgerBatch()> collect;   ///< Takes what was applied since the last call.
+    std::function<void(const Error&)> on_failure;  ///< The ledger failed: nothing is released any more; the process should end.
   };
 
   CommitPipeline(store::JobLedger& ledger, Executor& strand, Hooks hooks);

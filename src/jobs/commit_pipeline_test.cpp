@@ -45,7 +45,8 @@ class CommitPipelineTest : public ::testing::Test {
   store::testing::FaultyJobLedger faulty{ledger};
   std::vector<std::uint64_t> applied;
   Order order;
-  CommitPipeline pipeline{faulty, strand, {[this] { return collect(); }, [this](const Error& error) { order.push_back("fatal " + error.id); }}};
+  CommitPipeline pipeline{
+      faulty, strand, {[this] { return collect(); }, [this](const Error& error) { order.push_back("fatal " + error.id); }}};
 };
 
 TEST_F(CommitPipelineTest, release_without_changes_runs_at_once) {

@@ -63,15 +63,15 @@ struct RetryCounts {
 struct Job {
   JobId id;
   JobSpec spec;
-  Document resolved;               ///< Inputs and outputs as pinned at submit; goes into the spec file.
+  Document resolved;  ///< Inputs and outputs as pinned at submit; goes into the spec file.
   RunId run;
   std::string owner;
   JobState state = JobState::kQueued;
   StopIntent intent = StopIntent::kNone;
-  std::string reason;              ///< Why it is in this state, for people.
+  std::string reason;  ///< Why it is in this state, for people.
   TimePoint submitted_at;
-  TimePoint queued_at;             ///< Place in the queue; kept over requeues.
-  TimePoint eligible_at;           ///< Not launched before: backoff.
+  TimePoint queued_at;    ///< Place in the queue; kept over requeues.
+  TimePoint eligible_at;  ///< Not launched before: backoff.
   std::optional<TimePoint> started_at;
   std::optional<TimePoint> ended_at;
   Attempt attempt;

@@ -19,31 +19,46 @@ Error unknown_job(JobId id) {
 }
 
 Error fenced(const AttemptKey& attempt) {
-  return {Category::kAborted, "lease.fenced",
-          fmt::format("attempt {} of job {} is not the current one: what it sends is refused", attempt.attempt.text(), attempt.job.text()), {}, {}};
+  return {Category::kAborted,
+          "lease.fenced",
+          fmt::format("attempt {} of job {} is not the current one: what it sends is refused", attempt.attempt.text(), attempt.job.text()),
+          {},
+          {}};
 }
 
 std::string_view event_of(JobState state) {
   switch (state) {
-    case JobState::kQueued: return "requeued";
-    case JobState::kStarting: return "launching";
-    case JobState::kRunning: return "running";
-    case JobState::kStopping: return "stopping";
-    case JobState::kSucceeded: return "succeeded";
-    case JobState::kFailed: return "failed";
-    case JobState::kCancelled: return "cancelled";
-    case JobState::kTimedOut: return "timed_out";
+    case JobState::kQueued:
+      return "requeued";
+    case JobState::kStarting:
+      return "launching";
+    case JobState::kRunning:
+      return "running";
+    case JobState::kStopping:
+      return "stopping";
+    case JobState::kSucceeded:
+      return "succeeded";
+    case JobState::kFailed:
+      return "failed";
+    case JobState::kCancelled:
+      return "cancelled";
+    case JobState::kTimedOut:
+      return "timed_out";
   }
   return "changed";
 }
 
 exec::StopReason reason_of(StopIntent intent) {
   switch (intent) {
-    case StopIntent::kPreempt: return exec::StopReason::kPreempt;
-    case StopIntent::kLimit: return exec::StopReason::kLimit;
-    case StopIntent::kDrain: return exec::StopReason::kDrain;
+    case StopIntent::kPreempt:
+      return exec::StopReason::kPreempt;
+    case StopIntent::kLimit:
+      return exec::StopReason::kLimit;
+    case StopIntent::kDrain:
+      return exec::StopReason::kDrain;
     case StopIntent::kCancel:
-    case StopIntent::kNone: break;
+    case StopIntent::kNone:
+      break;
   }
   return exec::StopReason::kCancel;
 }
@@ -106,8 +121,11 @@ void JobService::submit(Submission submission, std::function<void(Result<JobId>)
   if (!replay.ok()) return done(std::move(replay).error());
   if (replay->has_value()) return pipeline_.after_commit([done = std::move(done), id = **replay] { done(id); });
   if (jobs_.size() >= settings_.live_jobs_max) {
-    return done(Error{Category::kResourceExhausted, "queue.full",
-                      fmt::format("the queue is full: wait for jobs to end or cancel some, live jobs: {}", jobs_.size()), {}, {}});
+    return done(Error{Category::kResourceExhausted,
+                      "queue.full",
+                      fmt::format("the queue is full: wait for jobs to end or cancel some, live jobs: {}", jobs_.size()),
+                      {},
+                      {}});
   }
   const Resources request = submission.spec.resources.resources();
   sched::ClusterSnapshot cluster;
@@ -149,8 +167,9 @@ Result<std::optional<JobId>> JobService::find_replay(const Submission& submissio
   const auto found = keys_.find(submission.idempotency_key);
   if (found == keys_.end()) return std::optional<JobId>();
   if (found->second.fingerprint != submission.fingerprint) {
-    return invalid_argument("idempotency.mismatch", fmt::format("this Idempotency-Key was used with another body; it made job {}: use a new key",
-                                                               found->second.job.text()));
+    return invalid_argument(
+        "idempotency.mismatch",
+        fmt::format("this Idempotency-Key was used with another body; it made job {}: use a new key", found->second.job.text()));
   }
   return std::optional<JobId>(found->second.job);
 }
@@ -206,8 +225,8 @@ void JobService::append_events(const RankKey& rank, std::uint64_t first, const s
   if (live == nullptr || rank.rank >= live->job.attempt.ranks.size()) return done(fenced(rank.attempt));
   RankStatus& status = live->job.attempt.ranks[rank.rank];
   if (first > status.events_taken) {
-    return done(failed_precondition("events.gap", fmt::format("events of rank {} arrive from number {} but {} were taken", rank.rank, first,
-                                                              status.events_taken)));
+    return done(failed_precondition(
+        "events.gap", fmt::format("events of rank {} arrive from number {} but {} were taken", rank.rank, first, status.events_taken)));
   }
   const std::uint64_t known = status.events_taken - first;
   for (std::size_t i = known; i < events.size(); ++i) {
@@ -232,7 +251,8 @@ void JobService::append_events(const RankKey& rank, std::uint64_t first, const s
 
 Result<std::uint64_t> JobService::events_taken(const RankKey& rank) const {
   const auto found = jobs_.find(rank.attempt.job);
-  if (found == jobs_.end() || found->second.job.attempt.number != rank.attempt.attempt || rank.rank >= found->second.job.attempt.ranks.size()) {
+  if (found == jobs_.end() || found->second.job.attempt.number != rank.attempt.attempt ||
+      rank.rank >= found->second.job.attempt.ranks.size()) {
     return fenced(rank.attempt);
   }
   return found->second.durable_events[rank.rank];
@@ -262,9 +282,7 @@ std::map<JobState, std::size_t> JobService::counts() const {
   return counts;
 }
 
-JobService::Live* JobService::find_current(const AttemptKey& attempt) {
-  return is_current(attempt) ? &jobs_.at(attempt.job) : nullptr;
-}
+JobService::Live* JobService::find_current(const AttemptKey& attempt) { return is_current(attempt) ? &jobs_.at(attempt.job) : nullptr; }
 
 void JobService::on_rank_running(const RankKey& rank, TimePoint started_at) {
   Live* live = find_current(rank.attempt);
@@ -286,7 +304,8 @@ void JobService::on_rank_exited(const RankKey& rank, const exec::RankExit& exit)
 
 void JobService::on_ranks_lost(const std::vector<RankKey>& ranks, const std::string& why) {
   for (const RankKey& rank : ranks) {
-    deps_.log.write({LogLevel::kWarning, "jobs.rank_lost", {{"job", rank.attempt.job.text()}, {"rank", std::int64_t{rank.rank}}, {"why", why}}});
+    deps_.log.write(
+        {LogLevel::kWarning, "jobs.rank_lost", {{"job", rank.attempt.job.text()}, {"rank", std::int64_t{rank.rank}}, {"why", why}}});
     exec::RankExit exit;
     exit.code = 137;
     exit.lost = true;

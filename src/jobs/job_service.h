@@ -50,9 +50,9 @@ class JobService final : public exec::AttemptObserver {
     LogSink& log;
   };
   struct Hooks {
-    std::function<void(const Error&)> on_fatal;         ///< The ledger failed: end the process.
-    std::function<void(const Job&)> on_attempt_started; ///< After the commit, and again at recovery: tracking opens the run.
-    std::function<void(const Job&)> on_ended;           ///< After the commit.
+    std::function<void(const Error&)> on_fatal;          ///< The ledger failed: end the process.
+    std::function<void(const Job&)> on_attempt_started;  ///< After the commit, and again at recovery: tracking opens the run.
+    std::function<void(const Job&)> on_ended;            ///< After the commit.
   };
   using EventListener = std::function<void(const store::EventRecord&)>;
 
@@ -99,10 +99,10 @@ class JobService final : public exec::AttemptObserver {
   /// What memory knows beside the durable job.
   struct Live {
     Job job;
-    MonotonicPoint queued_mono;    ///< For the queue limit.
-    MonotonicPoint started_mono;   ///< For the total limit.
-    MonotonicPoint attempt_mono;   ///< For the attempt limit.
-    MonotonicPoint progress_mono;  ///< For the no-progress limit.
+    MonotonicPoint queued_mono;                 ///< For the queue limit.
+    MonotonicPoint started_mono;                ///< For the total limit.
+    MonotonicPoint attempt_mono;                ///< For the attempt limit.
+    MonotonicPoint progress_mono;               ///< For the no-progress limit.
     std::vector<std::uint64_t> durable_events;  ///< By rank: event lines of this attempt that a crash cannot undo.
   };
 

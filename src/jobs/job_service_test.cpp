@@ -162,8 +162,10 @@ TEST_F(JobServiceTest, cancelled_running_job_is_stopped_and_ends_with_its_ranks)
 }
 
 TEST_F(JobServiceTest, stop_tells_the_backend_its_true_reason) {
-  for (const auto& [intent, reason] : std::vector<std::pair<StopIntent, std::string>>{
-           {StopIntent::kCancel, "cancel"}, {StopIntent::kPreempt, "preempt"}, {StopIntent::kDrain, "drain"}, {StopIntent::kLimit, "limit"}}) {
+  for (const auto& [intent, reason] : std::vector<std::pair<StopIntent, std::string>>{{StopIntent::kCancel, "cancel"},
+                                                                                      {StopIntent::kPreempt, "preempt"},
+                                                                                      {StopIntent::kDrain, "drain"},
+                                                                                      {StopIntent::kLimit, "limit"}}) {
     const JobId id = submit();
     take_calls();
     EXPECT_TRUE(stop(id, intent).ok());

@@ -60,7 +60,7 @@ TEST(Limits, total_limit_counts_through_restarts) {
 }
 
 TEST(Limits, attempt_and_progress_limits_count_only_while_launched) {
-  for (Duration JobLimits::* limit : {&JobLimits::attempt, &JobLimits::no_progress}) {
+  for (Duration JobLimits::*limit : {&JobLimits::attempt, &JobLimits::no_progress}) {
     for (Job job : {testing::starting_job(), testing::running_job()}) {
       job.spec.limits.*limit = 5s;
       EXPECT_TRUE(limit_reached(job, all_since(5s)).has_value());

@@ -25,12 +25,10 @@ TEST(RankEvent, metric_keeps_its_latest_value_step_and_time) {
 }
 
 TEST(RankEvent, any_rank_reports_metrics_but_only_the_first_reports_the_rest) {
-  const std::vector<std::string> lines{R"({"event":"metric","key":"loss","value":1})",
-                                       R"({"event":"progress","done":1,"total":2,"message":"half"})",
-                                       R"({"event":"checkpoint","step":5,"manifest":"m"})",
-                                       R"({"event":"ready","url":"http://x"})",
-                                       R"({"event":"artifact","name":"a","uri":"ty://b/k"})",
-                                       R"({"event":"result","values":{"acc":0.9}})"};
+  const std::vector<std::string> lines{
+      R"({"event":"metric","key":"loss","value":1})",        R"({"event":"progress","done":1,"total":2,"message":"half"})",
+      R"({"event":"checkpoint","step":5,"manifest":"m"})",   R"({"event":"ready","url":"http://x"})",
+      R"({"event":"artifact","name":"a","uri":"ty://b/k"})", R"({"event":"result","values":{"acc":0.9}})"};
   const Job first = job_after_events(0, lines);
   EXPECT_EQ(first.metrics.size(), 1u);
   EXPECT_EQ(first.progress->done, 1);
@@ -54,10 +52,10 @@ TEST(RankEvent, unknown_events_and_wrong_types_are_ignored) {
   Job job = before;
   for (const char* line :
        {R"({"event":"party"})", R"({"event":7})", R"({})", R"([])", R"("metric")", R"(null)", R"({"event":"metric","key":"a"})",
-        R"({"event":"metric","key":1,"value":1})", R"({"event":"metric","key":"a","value":"high"})", R"({"event":"metric","key":"a","value":1,"step":"x"})",
-        R"({"event":"progress","done":"x"})", R"({"event":"progress","message":1})", R"({"event":"checkpoint","step":1})",
-        R"({"event":"checkpoint","manifest":"m"})", R"({"event":"ready","url":5})", R"({"event":"ready"})", R"({"event":"result","values":5})",
-        R"({"event":"result"})"}) {
+        R"({"event":"metric","key":1,"value":1})", R"({"event":"metric","key":"a","value":"high"})",
+        R"({"event":"metric","key":"a","value":1,"step":"x"})", R"({"event":"progress","done":"x"})", R"({"event":"progress","message":1})",
+        R"({"event":"checkpoint","step":1})", R"({"event":"checkpoint","manifest":"m"})", R"({"event":"ready","url":5})",
+        R"({"event":"ready"})", R"({"event":"result","values":5})", R"({"event":"result"})"}) {
     apply_rank_event(job, 0, parse_json(line).value(), testing::kStart);
     ASSERT_EQ(encode_job(job), encode_job(before)) << line;
   }
@@ -69,7 +67,8 @@ TEST(RankEvent, number_of_metrics_artifacts_and_rungs_on_a_job_is_bounded) {
     const std::string number = std::to_string(i);
     apply_rank_event(job, 0, parse_json(R"({"event":"metric","key":"k)" + number + R"(","value":1})").value(), testing::kStart);
     apply_rank_event(job, 0, parse_json(R"({"event":"artifact","name":"a)" + number + R"("})").value(), testing::kStart);
-    apply_rank_event(job, 0, parse_json(R"({"event":"metric","key":"rung_accuracy","value":1,"step":)" + number + "}").value(), testing::kStart);
+    apply_rank_event(job, 0, parse_json(R"({"event":"metric","key":"rung_accuracy","value":1,"step":)" + number + "}").value(),
+                     testing::kStart);
   }
   EXPECT_LE(job.metrics.size(), kJobMetricsMax);
   EXPECT_LE(job.artifacts.items().size(), kJobArtifactsMax);

@@ -21,7 +21,8 @@ const RankStatus* first_failure(const Job& job) {
   const RankStatus* first = nullptr;
   for (const RankStatus& rank : job.attempt.ranks) {
     if (!rank.exit || ended_well(*rank.exit)) continue;
-    if (first == nullptr || std::tie(rank.exit->stop_requested, rank.exit->ended_at) < std::tie(first->exit->stop_requested, first->exit->ended_at)) {
+    if (first == nullptr ||
+        std::tie(rank.exit->stop_requested, rank.exit->ended_at) < std::tie(first->exit->stop_requested, first->exit->ended_at)) {
       first = &rank;
     }
   }
@@ -76,11 +77,14 @@ Duration backoff(const RetryBudgets& retry, std::int64_t restarts, Rng& rng) {
 /// An intent replaces only what counts less.
 int weight_of(StopIntent intent) {
   switch (intent) {
-    case StopIntent::kNone: return 0;
+    case StopIntent::kNone:
+      return 0;
     case StopIntent::kPreempt:
-    case StopIntent::kDrain: return 1;
+    case StopIntent::kDrain:
+      return 1;
     case StopIntent::kCancel:
-    case StopIntent::kLimit: return 2;
+    case StopIntent::kLimit:
+      return 2;
   }
   return 0;
 }
@@ -92,13 +96,18 @@ struct Budget {
 
 Budget budget_of(Job& job, ExitCause cause) {
   switch (cause) {
-    case ExitCause::kUserFailure: return {&job.retries.user, job.spec.retry.user};
-    case ExitCause::kOutOfMemory: return {&job.retries.oom, job.spec.retry.oom};
-    case ExitCause::kNodeLost: return {&job.retries.node_lost, job.spec.retry.node_lost};
-    case ExitCause::kInfrastructure: return {&job.retries.infrastructure, job.spec.retry.infrastructure};
+    case ExitCause::kUserFailure:
+      return {&job.retries.user, job.spec.retry.user};
+    case ExitCause::kOutOfMemory:
+      return {&job.retries.oom, job.spec.retry.oom};
+    case ExitCause::kNodeLost:
+      return {&job.retries.node_lost, job.spec.retry.node_lost};
+    case ExitCause::kInfrastructure:
+      return {&job.retries.infrastructure, job.spec.retry.infrastructure};
     case ExitCause::kSucceeded:
     case ExitCause::kCheckpointed:
-    case ExitCause::kUserError: break;
+    case ExitCause::kUserError:
+      break;
   }
   return {};
 }
@@ -185,13 +194,16 @@ void finish_attempt(Job& job, TimePoint now, Rng& rng) {
   const RankStatus* failed = first_failure(job);
   job.exit_code = failed == nullptr ? 0 : failed->exit->code;
   switch (job.intent) {
-    case StopIntent::kCancel: return end(job, JobState::kCancelled, job.reason, now);
-    case StopIntent::kLimit: return end(job, JobState::kTimedOut, job.reason, now);
+    case StopIntent::kCancel:
+      return end(job, JobState::kCancelled, job.reason, now);
+    case StopIntent::kLimit:
+      return end(job, JobState::kTimedOut, job.reason, now);
     case StopIntent::kPreempt:
     case StopIntent::kDrain:
       if (failed == nullptr && job.spec.job_class != "service") return finish_by_exit(job, now, rng);
       return requeue(job, job.reason, Duration(0), now);
-    case StopIntent::kNone: return finish_by_exit(job, now, rng);
+    case StopIntent::kNone:
+      return finish_by_exit(job, now, rng);
   }
 }
 

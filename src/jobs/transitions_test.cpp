@@ -112,16 +112,16 @@ TEST(FinishAttempt, bad_configuration_and_bad_data_are_never_retried) {
 struct BudgetCase {
   std::string name;
   exec::RankExit exit;
-  std::int64_t RetryBudgets::* allowed;
-  std::int64_t RetryCounts::* used;
+  std::int64_t RetryBudgets::*allowed;
+  std::int64_t RetryCounts::*used;
 };
 
 TEST(FinishAttempt, each_cause_uses_its_own_budget_until_it_is_spent) {
-  for (const BudgetCase& c : {BudgetCase{"user", exit_with(1), &RetryBudgets::user, &RetryCounts::user},
-                              BudgetCase{"oom", out_of_memory_exit(), &RetryBudgets::oom, &RetryCounts::oom},
-                              BudgetCase{"node_lost", lost_exit(), &RetryBudgets::node_lost, &RetryCounts::node_lost},
-                              BudgetCase{"infrastructure", launch_failure("no such program"), &RetryBudgets::infrastructure,
-                                         &RetryCounts::infrastructure}}) {
+  for (const BudgetCase& c :
+       {BudgetCase{"user", exit_with(1), &RetryBudgets::user, &RetryCounts::user},
+        BudgetCase{"oom", out_of_memory_exit(), &RetryBudgets::oom, &RetryCounts::oom},
+        BudgetCase{"node_lost", lost_exit(), &RetryBudgets::node_lost, &RetryCounts::node_lost},
+        BudgetCase{"infrastructure", launch_failure("no such program"), &RetryBudgets::infrastructure, &RetryCounts::infrastructure}}) {
     Job job = queued_job();
     job.spec.retry = {.user = 0, .oom = 0, .node_lost = 0, .infrastructure = 0};
     job.spec.retry.*c.allowed = 2;

@@ -14,12 +14,11 @@ using Edge = std::pair<JobState, JobState>;
 /// The machine drawn above the functions, with the short ways of ranks that end before they were seen running.
 const std::set<Edge>& legal_edges() {
   using S = JobState;
-  static const std::set<Edge> edges{{S::kQueued, S::kStarting},   {S::kQueued, S::kCancelled},   {S::kQueued, S::kTimedOut},
-                                    {S::kStarting, S::kRunning},  {S::kStarting, S::kStopping},  {S::kStarting, S::kSucceeded},
-                                    {S::kStarting, S::kFailed},   {S::kStarting, S::kQueued},    {S::kRunning, S::kStopping},
-                                    {S::kRunning, S::kSucceeded}, {S::kRunning, S::kFailed},     {S::kRunning, S::kQueued},
-                                    {S::kStopping, S::kQueued},   {S::kStopping, S::kCancelled}, {S::kStopping, S::kTimedOut},
-                                    {S::kStopping, S::kSucceeded}};
+  static const std::set<Edge> edges{
+      {S::kQueued, S::kStarting},   {S::kQueued, S::kCancelled},   {S::kQueued, S::kTimedOut},   {S::kStarting, S::kRunning},
+      {S::kStarting, S::kStopping}, {S::kStarting, S::kSucceeded}, {S::kStarting, S::kFailed},   {S::kStarting, S::kQueued},
+      {S::kRunning, S::kStopping},  {S::kRunning, S::kSucceeded},  {S::kRunning, S::kFailed},    {S::kRunning, S::kQueued},
+      {S::kStopping, S::kQueued},   {S::kStopping, S::kCancelled}, {S::kStopping, S::kTimedOut}, {S::kStopping, S::kSucceeded}};
   return edges;
 }
 

@@ -418,8 +418,7 @@ void ClientConnection::on_deadline() {
       ++core_.requests_refused;
       return send_problem(408, Category::kDeadlineExceeded, "http.slow_request",
                           "The request did not arrive in time; send it again, faster.", true);
-    case Phase::kHandling:
-      exchange_->abandon();
+    case Phase::kHandling:  // A late answer is dropped in `sent`.
       return send_problem(504, Category::kDeadlineExceeded, "http.deadline",
                           "The request was not answered in time; ask for its state, then try again.", closing_ || stopping_);
     case Phase::kStreaming:

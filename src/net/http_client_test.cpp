@@ -231,6 +231,15 @@ TEST(HttpClient, early_refusal_of_a_large_upload_is_received) {
   EXPECT_EQ(client->send({.target = "/hello"})->body, "hello");
 }
 
+TEST(HttpClient, answer_that_comes_while_the_body_is_still_being_sent_ends_the_upload) {
+  // After the head this server answers and then takes one byte at a time.
+  const ScriptedServer server({"HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno|"});
+  const Result<Response> response = std::move(make_http_client(server.url())).value()->send(
+      {.method = "POST", .body = std::string(64u << 20, 'x'), .timeout = 3s});
+  ASSERT_TRUE(response.ok()) << response.error().describe();
+  EXPECT_EQ(response->status, 413);
+}
+
 TEST(HttpClient, line_break_in_a_field_is_refused) {
   const auto client = std::move(make_http_client("127.0.0.1:1")).value();
   ClientRequest request;

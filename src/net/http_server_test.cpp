@@ -153,7 +153,7 @@ TEST_F(HttpServerTest, refusals_are_problem_details_and_close) {
       {request_text("POST", "/echo", "Origin: http://evil.example\r\n"), 403},
   };
   for (const auto& [text, status] : cases) {
-    RawConnection client(server->port());
+    RawConnection client(server->port(), 1s);  // Shorter than the server waits for the client to close.
     client.send(text);
     const Response response = client.read_response();
     EXPECT_EQ(response.status, status) << text.substr(0, 80);

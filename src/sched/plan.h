@@ -24,7 +24,7 @@ struct ClusterSnapshot {
 /// A job that waits. Order in the queue is (first_eligible_at, id).
 struct PendingJob {
   JobId id;
-  Resources request;      ///< Of one task.
+  Resources request;  ///< Of one task.
   std::int64_t tasks = 1;
   TimePoint eligible_at;  ///< Not before this time: backoff.
   TimePoint queued_at;    ///< Kept over requeues.

@@ -4,7 +4,6 @@
 
 #include "store/testing/fake_job_ledger.h"
 #include "store/testing/faulty_job_ledger.h"
-#include "store/testing/job_ledger_contract.h"
 
 namespace trainyard::store {
 namespace {
@@ -12,12 +11,6 @@ namespace {
 using testing::CommitFault;
 using testing::FakeJobLedger;
 using testing::FaultyJobLedger;
-
-struct FakeJobLedgerHarness {
-  JobLedger& ledger() { return fake; }
-  void reopen() {}
-  FakeJobLedger fake;
-};
 
 LedgerBatch batch_of(std::uint64_t id) { return {{{JobId(id), true, time_from_micros(1), "{}"}}, {}, {}}; }
 
@@ -97,8 +90,4 @@ TEST(FaultyJobLedger, delayed_commit_waits_and_lost_commit_is_never_answered) {
 }
 
 }  // namespace
-
-namespace testing {
-INSTANTIATE_TYPED_TEST_SUITE_P(Fake, JobLedgerContract, FakeJobLedgerHarness);
-}  // namespace testing
 }  // namespace trainyard::store

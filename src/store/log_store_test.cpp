@@ -3,18 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "store/log_record.h"
-#include "store/testing/fake_log_store.h"
-#include "store/testing/log_store_contract.h"
+#include "store/testing/log_records.h"
 
 namespace trainyard::store {
 namespace {
-
-struct FakeLogStoreHarness {
-  LogStore& logs() { return fake; }
-  void reopen() {}
-  void damage(const RankKey& rank, std::size_t at) { fake.damage(rank, at); }
-  testing::FakeLogStore fake;
-};
 
 using testing::encoded_line;
 
@@ -95,8 +87,4 @@ TEST(LogRecord, whole_record_behind_damage_is_found) {
 }
 
 }  // namespace
-
-namespace testing {
-INSTANTIATE_TYPED_TEST_SUITE_P(Fake, LogStoreContract, FakeLogStoreHarness);
-}  // namespace testing
 }  // namespace trainyard::store

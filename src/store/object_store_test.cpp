@@ -4,17 +4,10 @@
 
 #include "store/testing/fake_object_store.h"
 #include "store/testing/faulty_object_store.h"
-#include "store/testing/object_store_contract.h"
+#include "store/testing/object_sources.h"
 
 namespace trainyard::store {
 namespace {
-
-struct FakeObjectStoreHarness {
-  ObjectStore& objects() { return fake; }
-  void reopen() {}
-  void damage(const ObjectName& name, std::size_t at) { fake.damage(name, at); }
-  testing::FakeObjectStore fake;
-};
 
 TEST(ObjectName, name_of_a_bucket_and_a_key_is_parsed) {
   for (const char* text : {"b/k", "b/k/l/m", "b-1/k=v/.hidden/..two", "B_/9"}) {
@@ -66,8 +59,4 @@ TEST(FaultyObjectStore, only_the_call_asked_for_fails) {
 }
 
 }  // namespace
-
-namespace testing {
-INSTANTIATE_TYPED_TEST_SUITE_P(Fake, ObjectStoreContract, FakeObjectStoreHarness);
-}  // namespace testing
 }  // namespace trainyard::store

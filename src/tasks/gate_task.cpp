@@ -32,18 +32,21 @@ workflow::TaskOutcome judge(const Document& body) {
   const Result<GateSpec> spec = decode<GateSpec>(body);
   if (!spec.ok()) return {workflow::TaskState::kFailed, spec.error().describe(), Document::object()};
   const Result<double> value = spec->value.as_double();
-  if (!value.ok()) return {workflow::TaskState::kFailed, fmt::format("{} is no number: {}", spec->metric, to_json(spec->value)), Document::object()};
+  if (!value.ok())
+    return {workflow::TaskState::kFailed, fmt::format("{} is no number: {}", spec->metric, to_json(spec->value)), Document::object()};
   Document result = Document::object();
   result.set(spec->metric, *value);
   result.set("at_least", spec->at_least);
   Document output = Document::object();
   output.set("result", std::move(result));
   if (spec->synthetic.as_bool().value_or(false)) {
-    return {workflow::TaskState::kFailed, "the value was measured on synthetic data, which never passes a gate: get the real dataset", output};
+    return {workflow::TaskState::kFailed, "the value was measured on synthetic data, which never passes a gate: get the real dataset",
+            output};
   }
   if (*value < spec->at_least) {
     return {workflow::TaskState::kFailed,
-            fmt::format("{} {:.4f} is below the bar of {:.4f}: train longer, tune more points, or lower at_least", spec->metric, *value, spec->at_least),
+            fmt::format("{} {:.4f} is below the bar of {:.4f}: train longer, tune more points, or lower at_least", spec->metric, *value,
+                        spec->at_least),
             output};
   }
   return {workflow::TaskState::kSucceeded, "", output};

@@ -60,11 +60,12 @@ Document job_output(const jobs::Job& job) {
   output.set("job_id", job.id.text());
   output.set("run_id", job.run.text);
   output.set("state", name_of(job.state));
-  output.set("inputs", job.resolved["inputs"].is_null() ? Document::object() : [&job] {
-    Document refs = Document::object();
-    for (const auto& [name, input] : job.resolved["inputs"].members()) refs.append_member(name, input["ref"]);
-    return refs;
-  }());
+  output.set(
+      "inputs", job.resolved["inputs"].is_null() ? Document::object() : [&job] {
+        Document refs = Document::object();
+        for (const auto& [name, input] : job.resolved["inputs"].members()) refs.append_member(name, input["ref"]);
+        return refs;
+      }());
   if (!job.result.is_null()) output.set("result", job.result);
   if (!job.artifacts.items().empty()) output.set("artifacts", job.artifacts);
   if (!job.ready_url.empty()) output.set("ready_url", job.ready_url);
@@ -83,7 +84,8 @@ Result<void> JobTaskKind::validate(const Document& body) const {
   return {};
 }
 
-std::unique_ptr<workflow::TaskRun> JobTaskKind::start(const workflow::TaskContext& context, const Document& body, workflow::TaskReport report) {
+std::unique_ptr<workflow::TaskRun> JobTaskKind::start(const workflow::TaskContext& context, const Document& body,
+                                                      workflow::TaskReport report) {
   auto run = std::make_unique<JobTaskRun>(jobs_, std::move(report));
   run->begin(context, body);
   return run;

@@ -53,7 +53,8 @@ Result<void> RegisterTaskKind::validate(const Document& body) const {
   return {};
 }
 
-std::unique_ptr<workflow::TaskRun> RegisterTaskKind::start(const workflow::TaskContext& context, const Document& body, workflow::TaskReport report) {
+std::unique_ptr<workflow::TaskRun> RegisterTaskKind::start(const workflow::TaskContext& context, const Document& body,
+                                                           workflow::TaskReport report) {
   const Result<RegisterSpec> spec = decode<RegisterSpec>(body);
   if (!spec.ok()) {
     report.finish({workflow::TaskState::kFailed, spec.error().describe(), Document::object()});

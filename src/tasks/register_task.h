@@ -17,7 +17,8 @@ class RegisterTaskKind final : public workflow::TaskKind {
   explicit RegisterTaskKind(Deps deps) : deps_(deps) {}
   std::string name() const override { return "register"; }
   Result<void> validate(const Document& body) const override;
-  std::unique_ptr<workflow::TaskRun> start(const workflow::TaskContext& context, const Document& body, workflow::TaskReport report) override;
+  std::unique_ptr<workflow::TaskRun> start(const workflow::TaskContext& context, const Document& body,
+                                           workflow::TaskReport report) override;
 
  private:
   Deps deps_;

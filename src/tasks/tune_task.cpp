@@ -103,8 +103,8 @@ class TuneTaskRun final : public workflow::TaskRun {
     if (finished_) return;
     report_.progress(output());
     const bool all_submitted = std::all_of(trials_.begin(), trials_.end(), [](const Trial& trial) { return trial.id.valid(); });
-    const bool all_ended = std::all_of(trials_.begin(), trials_.end(),
-                                       [](const Trial& trial) { return !trial.id.valid() || is_terminal(trial.state); });
+    const bool all_ended =
+        std::all_of(trials_.begin(), trials_.end(), [](const Trial& trial) { return !trial.id.valid() || is_terminal(trial.state); });
     if (!all_ended || (!all_submitted && cancelled_.empty())) return;
     if (!cancelled_.empty()) return finish(workflow::TaskState::kCancelled, cancelled_);
     if (!best()) return finish(workflow::TaskState::kFailed, fmt::format("no trial ended with a value of {}", spec_.metric));
@@ -204,7 +204,8 @@ Result<void> TuneTaskKind::validate(const Document& body) const {
   return {};
 }
 
-std::unique_ptr<workflow::TaskRun> TuneTaskKind::start(const workflow::TaskContext& context, const Document& body, workflow::TaskReport report) {
+std::unique_ptr<workflow::TaskRun> TuneTaskKind::start(const workflow::TaskContext& context, const Document& body,
+                                                       workflow::TaskReport report) {
   Result<TuneSpec> spec = tune_spec_from(body);
   if (!spec.ok()) {
     report.finish({workflow::TaskState::kFailed, spec.error().describe(), Document::object()});

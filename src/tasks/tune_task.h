@@ -5,7 +5,8 @@
 
 namespace trainyard::tasks {
 
-/// The kind `tune`: one job per point, all submitted at once (the scheduler runs as many as fit), stopped early at rungs by the median rule.
+/// The kind `tune`: one job per point, all submitted at once (the scheduler runs as many as fit), stopped early at rungs by the median
+/// rule.
 ///
 ///   tune: {metric: validation_accuracy, job: {kind: train, ...}, points: [{learning_rate: 0.05, model: {width: 16}}, ...]}
 ///
@@ -16,7 +17,8 @@ class TuneTaskKind final : public workflow::TaskKind {
   TuneTaskKind(JobGateway& jobs, tune::StudyBoard& board) : jobs_(jobs), board_(board) {}
   std::string name() const override { return "tune"; }
   Result<void> validate(const Document& body) const override;
-  std::unique_ptr<workflow::TaskRun> start(const workflow::TaskContext& context, const Document& body, workflow::TaskReport report) override;
+  std::unique_ptr<workflow::TaskRun> start(const workflow::TaskContext& context, const Document& body,
+                                           workflow::TaskReport report) override;
 
  private:
   JobGateway& jobs_;

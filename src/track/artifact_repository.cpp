@@ -52,7 +52,8 @@ Result<void> make_parents(Connection& sql, const std::string& path) {
   for (std::string directory = parent_of(path); !directory.empty(); directory = parent_of(directory)) {
     ASSIGN_OR_RETURN(const bool is_file, exists(sql, "artifact_file", directory));
     if (is_file) return invalid_path();
-    TRY(sql.execute("INSERT INTO artifact_directory(path, parent) VALUES(?, ?) ON CONFLICT(path) DO NOTHING", {directory, parent_of(directory)}));
+    TRY(sql.execute("INSERT INTO artifact_directory(path, parent) VALUES(?, ?) ON CONFLICT(path) DO NOTHING",
+                    {directory, parent_of(directory)}));
   }
   return {};
 }
@@ -68,9 +69,10 @@ Result<void> remove_below(Connection& sql, const std::string& directory) {
 /// Directories exist only while something lies in them.
 Result<void> remove_empty_parents(Connection& sql, const std::string& path) {
   for (std::string directory = parent_of(path); !directory.empty(); directory = parent_of(directory)) {
-    ASSIGN_OR_RETURN(const std::vector<Row> rows,
-                     sql.query("SELECT path FROM artifact_directory WHERE parent = ? UNION ALL SELECT path FROM artifact_file WHERE parent = ? LIMIT 1",
-                               {directory, directory}));
+    ASSIGN_OR_RETURN(
+        const std::vector<Row> rows,
+        sql.query("SELECT path FROM artifact_directory WHERE parent = ? UNION ALL SELECT path FROM artifact_file WHERE parent = ? LIMIT 1",
+                  {directory, directory}));
     if (!rows.empty()) return {};
     TRY(sql.execute("DELETE FROM artifact_directory WHERE path = ?", {directory}));
   }
@@ -99,7 +101,8 @@ Result<std::string> check_artifact_path(std::string_view path) {
 
 Result<std::string> artifact_path_of(std::string_view uri) {
   if (!uri.starts_with(kArtifactScheme)) {
-    return invalid_argument("track.artifact_uri", fmt::format("Artifacts of this location are not kept by this server; use a client of that store: {}", uri));
+    return invalid_argument("track.artifact_uri",
+                            fmt::format("Artifacts of this location are not kept by this server; use a client of that store: {}", uri));
   }
   uri.remove_prefix(kArtifactScheme.size());
   while (uri.starts_with('/')) uri.remove_prefix(1);
@@ -119,10 +122,11 @@ Result<void> ArtifactRepository::link(const std::string& path, const ObjectInfo&
     ASSIGN_OR_RETURN(const bool is_directory, exists(sql, "artifact_directory", path));
     if (is_directory) return invalid_path();
     TRY(make_parents(sql, path));
-    TRY(sql.execute("INSERT INTO artifact_file(path, parent, object, size, checksum, created_ms) VALUES(?, ?, ?, ?, ?, ?) "
-                    "ON CONFLICT(path) DO UPDATE SET object = excluded.object, size = excluded.size, checksum = excluded.checksum, "
-                    "created_ms = excluded.created_ms",
-                    {path, parent_of(path), object.name.text, static_cast<std::int64_t>(object.size), object.checksum, micros(clock_.now()) / 1000}));
+    TRY(sql.execute(
+        "INSERT INTO artifact_file(path, parent, object, size, checksum, created_ms) VALUES(?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT(path) DO UPDATE SET object = excluded.object, size = excluded.size, checksum = excluded.checksum, "
+        "created_ms = excluded.created_ms",
+        {path, parent_of(path), object.name.text, static_cast<std::int64_t>(object.size), object.checksum, micros(clock_.now()) / 1000}));
     return {};
   });
 }
@@ -143,7 +147,8 @@ Result<std::string> ArtifactRepository::read(const ObjectInfo& object, std::uint
   std::string bytes(static_cast<std::size_t>(std::min<std::uint64_t>(size, object.size - std::min(offset, object.size))), '\0');
   if (bytes.empty()) return bytes;
   ASSIGN_OR_RETURN(const std::size_t count, objects_.read(object.name, offset, std::as_writable_bytes(std::span(bytes))));
-  if (count != bytes.size()) return data_loss("object.corrupt", fmt::format("A stored artifact is shorter than it was: {}", object.name.text));
+  if (count != bytes.size())
+    return data_loss("object.corrupt", fmt::format("A stored artifact is shorter than it was: {}", object.name.text));
   return bytes;
 }
 

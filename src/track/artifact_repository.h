@@ -24,13 +24,13 @@ inline constexpr std::string_view kArtifactScheme = "mlflow-artifacts:/";
 /// Errors: INVALID_ARGUMENT "track.path" for absolute paths, "..", back-slashes, NUL, '#' and "file:".
 Result<std::string> check_artifact_path(std::string_view path);
 
-/// The path below the root of an artifact URI of this server. Errors: INVALID_ARGUMENT "track.artifact_uri" for another scheme, and those of
-/// check_artifact_path.
+/// The path below the root of an artifact URI of this server. Errors: INVALID_ARGUMENT "track.artifact_uri" for another scheme, and those
+/// of check_artifact_path.
 Result<std::string> artifact_path_of(std::string_view uri);
 
 /// Files of runs and models: names and directories are rows, bytes are objects named by their content, so that a file can be replaced while
-/// objects stay immutable, and no path of a client ever becomes a path of this host. May be called from any thread; blocks. Paths are in the
-/// form of check_artifact_path. Errors of every method: those of database and object store, NOT_FOUND "track.unknown_artifact".
+/// objects stay immutable, and no path of a client ever becomes a path of this host. May be called from any thread; blocks. Paths are in
+/// the form of check_artifact_path. Errors of every method: those of database and object store, NOT_FOUND "track.unknown_artifact".
 class ArtifactRepository {
  public:
   ArtifactRepository(store::Database& database, store::ObjectStore& objects, const Clock& clock)

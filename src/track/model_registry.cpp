@@ -29,7 +29,8 @@ bool is_latest(std::string_view alias) { return ::strcasecmp(std::string(alias).
 
 /// "v1", "V23": would read like a version.
 bool looks_like_a_version(std::string_view alias) {
-  return alias.size() > 1 && (alias.front() == 'v' || alias.front() == 'V') && alias.find_first_not_of("0123456789", 1) == std::string_view::npos;
+  return alias.size() > 1 && (alias.front() == 'v' || alias.front() == 'V') &&
+         alias.find_first_not_of("0123456789", 1) == std::string_view::npos;
 }
 
 Result<void> check_alias(const std::string& alias) {
@@ -39,9 +40,10 @@ Result<void> check_alias(const std::string& alias) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
   });
   if (!known) {
-    return invalid_argument("registry.alias", fmt::format("Invalid alias name: '{}'. Names may only contain alphanumerics, underscores (_), and "
-                                                          "dashes (-).",
-                                                          alias));
+    return invalid_argument("registry.alias",
+                            fmt::format("Invalid alias name: '{}'. Names may only contain alphanumerics, underscores (_), and "
+                                        "dashes (-).",
+                                        alias));
   }
   if (is_latest(alias)) return invalid_argument("registry.alias", "'latest' alias name (case insensitive) is reserved.");
   if (looks_like_a_version(alias)) return invalid_argument("registry.alias", fmt::format("Version alias name '{}' is reserved.", alias));
@@ -50,7 +52,8 @@ Result<void> check_alias(const std::string& alias) {
 
 }  // namespace
 
-Result<RegisteredModel> ModelRegistry::create_model(const std::string& name, const std::string& description, const std::vector<KeyValue>& tags) {
+Result<RegisteredModel> ModelRegistry::create_model(const std::string& name, const std::string& description,
+                                                    const std::vector<KeyValue>& tags) {
   TRY(check_model_name(name));
   for (const KeyValue& tag : tags) TRY(check_registry_tag(tag));
   Result<RegisteredModel> created = write_value<RegisteredModel>(database_, [&](Connection& sql) -> Result<RegisteredModel> {
@@ -123,8 +126,9 @@ Result<void> ModelRegistry::set_alias(const ModelVersionName& name, const std::s
   TRY(check_alias(alias));
   const auto changed = change_model(name.model, [&](Connection& sql) -> Result<void> {
     TRY(load_version(sql, name));
-    TRY(sql.execute("INSERT INTO model_alias(model, alias, version) VALUES(?, ?, ?) ON CONFLICT(model, alias) DO UPDATE SET version = excluded.version",
-                    {name.model, alias, name.version}));
+    TRY(sql.execute(
+        "INSERT INTO model_alias(model, alias, version) VALUES(?, ?, ?) ON CONFLICT(model, alias) DO UPDATE SET version = excluded.version",
+        {name.model, alias, name.version}));
     return {};
   });
   return changed.ok() ? Result<void>() : changed.error();
@@ -147,7 +151,8 @@ Result<ModelVersion> ModelRegistry::version_of_alias(const std::string& model, c
       ASSIGN_OR_RETURN(std::vector<ModelVersion> all, internal::load_versions(sql, "model = ?", {model}));
       return all.empty() ? Result<ModelVersion>(unknown) : std::move(all.back());
     }
-    ASSIGN_OR_RETURN(const std::vector<Row> rows, sql.query("SELECT version FROM model_alias WHERE model = ? AND alias = ?", {model, alias}));
+    ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                     sql.query("SELECT version FROM model_alias WHERE model = ? AND alias = ?", {model, alias}));
     if (rows.empty()) return unknown;
     return load_version(sql, {model, rows.front().integer(0)});
   });

@@ -23,13 +23,13 @@ struct ModelVersion {
   std::int64_t created_ms = 0;
   std::int64_t updated_ms = 0;
   std::string description;
-  std::string source;              ///< Where the files are: "ty://models/x.onnx", "mlflow-artifacts:/1/RUN/artifacts/model".
-  RunId run;                       ///< The run that made it; empty when nobody said.
+  std::string source;  ///< Where the files are: "ty://models/x.onnx", "mlflow-artifacts:/1/RUN/artifacts/model".
+  RunId run;           ///< The run that made it; empty when nobody said.
   std::string run_link;
-  std::string stage;               ///< "None", "Staging", "Production" or "Archived".
+  std::string stage;  ///< "None", "Staging", "Production" or "Archived".
   std::string user;
-  std::string dataset;             ///< The dataset version it was trained on, "name@3/curated"; empty when nobody said.
-  std::vector<KeyValue> tags;      ///< By key.
+  std::string dataset;         ///< The dataset version it was trained on, "name@3/curated"; empty when nobody said.
+  std::vector<KeyValue> tags;  ///< By key.
   std::vector<std::string> aliases;
 };
 
@@ -38,8 +38,8 @@ struct RegisteredModel {
   std::string description;
   std::int64_t created_ms = 0;
   std::int64_t updated_ms = 0;
-  std::vector<KeyValue> tags;      ///< By key.
-  std::vector<ModelAlias> aliases; ///< By alias.
+  std::vector<KeyValue> tags;                 ///< By key.
+  std::vector<ModelAlias> aliases;            ///< By alias.
   std::vector<ModelVersion> latest_versions;  ///< The highest version of each stage.
 };
 
@@ -50,10 +50,10 @@ struct NewModelVersion {
   std::string run_link;
   std::string description;
   std::string user;
-  std::string dataset;             ///< Empty: the run's tag "trainyard.dataset", if it has one.
-  std::string idempotency_key;     ///< The same key again gives the version it made first; empty for none.
+  std::string dataset;          ///< Empty: the run's tag "trainyard.dataset", if it has one.
+  std::string idempotency_key;  ///< The same key again gives the version it made first; empty for none.
   std::vector<KeyValue> tags;
-  bool create_model = false;       ///< Registers the model too when it is new.
+  bool create_model = false;  ///< Registers the model too when it is new.
 };
 
 struct RegistrySearch {
@@ -65,12 +65,12 @@ struct RegistrySearch {
 
 struct ModelPage {
   std::vector<RegisteredModel> models;
-  std::string next_page_token;     ///< Empty on the last page.
+  std::string next_page_token;  ///< Empty on the last page.
 };
 
 struct ModelVersionPage {
   std::vector<ModelVersion> versions;
-  std::string next_page_token;     ///< Empty on the last page.
+  std::string next_page_token;  ///< Empty on the last page.
 };
 
 /// A version as clients name it.

@@ -47,7 +47,8 @@ Result<void> check_source(const NewModelVersion& version, const std::string& roo
   if (source.starts_with('/') || source.starts_with("file:") || source.find("://") == std::string::npos) {
     return bad_source(source, "Paths of a local file system are not taken; log the model as an artifact of a run first.");
   }
-  if (source.find("..") != std::string::npos || source.find('\0') != std::string::npos) return bad_source(source, "It must not contain '..'.");
+  if (source.find("..") != std::string::npos || source.find('\0') != std::string::npos)
+    return bad_source(source, "It must not contain '..'.");
   return {};
 }
 
@@ -63,15 +64,17 @@ Result<Origin> origin_of(Connection& sql, const NewModelVersion& version) {
   ASSIGN_OR_RETURN(const Run run, internal::load_run(sql, std::move(info)));
   const std::string synthetic = tag_of(run, kSyntheticTag);
   if (!synthetic.empty() && synthetic != "false" && synthetic != "False" && synthetic != "0") {
-    return failed_precondition("registry.synthetic", fmt::format("A model trained on synthetic data is not registered; train on real data, or "
-                                                                 "remove the tag 'synthetic' if it is wrong: run {}",
-                                                                 version.run.text));
+    return failed_precondition("registry.synthetic",
+                               fmt::format("A model trained on synthetic data is not registered; train on real data, or "
+                                           "remove the tag 'synthetic' if it is wrong: run {}",
+                                           version.run.text));
   }
   return Origin{run.info.artifact_uri, version.dataset.empty() ? tag_of(run, kDatasetTag) : version.dataset};
 }
 
 Result<std::int64_t> next_version(Connection& sql, const std::string& model) {
-  ASSIGN_OR_RETURN(const std::vector<Row> rows, sql.query("SELECT COALESCE(MAX(version), 0) + 1 FROM model_version WHERE model = ?", {model}));
+  ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                   sql.query("SELECT COALESCE(MAX(version), 0) + 1 FROM model_version WHERE model = ?", {model}));
   return rows.front().integer(0);
 }
 
@@ -93,10 +96,11 @@ Result<ModelVersion> insert_version(Connection& sql, const NewModelVersion& vers
   TRY(check_source(version, origin.artifact_root));
   ASSIGN_OR_RETURN(const std::int64_t number, next_version(sql, version.model));
   const SqlValue key = version.idempotency_key.empty() ? SqlValue() : SqlValue(version.idempotency_key);
-  TRY(sql.execute("INSERT INTO model_version(model, version, created_ms, updated_ms, description, source, run, run_link, stage, user_id, dataset, "
-                  "idempotency_key, deleted) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 'None', ?, ?, ?, 0)",
-                  {version.model, number, now_ms, now_ms, version.description, version.source, version.run.text, version.run_link, version.user,
-                   origin.dataset, key}));
+  TRY(sql.execute(
+      "INSERT INTO model_version(model, version, created_ms, updated_ms, description, source, run, run_link, stage, user_id, dataset, "
+      "idempotency_key, deleted) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 'None', ?, ?, ?, 0)",
+      {version.model, number, now_ms, now_ms, version.description, version.source, version.run.text, version.run_link, version.user,
+       origin.dataset, key}));
   for (const KeyValue& tag : version.tags) TRY(internal::write_version_tag(sql, {version.model, number}, tag));
   TRY(sql.execute("UPDATE registered_model SET updated_ms = ? WHERE name = ?", {now_ms, version.model}));
   return load_version(sql, {version.model, number});
@@ -111,8 +115,11 @@ Result<ModelVersion> ModelRegistry::create_version(const NewModelVersion& versio
     ASSIGN_OR_RETURN(const std::optional<ModelVersionName> first, replayed(sql, version.idempotency_key));
     if (!first) return insert_version(sql, version, now_ms());
     if (first->model == version.model) return load_version(sql, *first);
-    return Error{Category::kAlreadyExists, "registry.key_reused",
-                 fmt::format("This idempotency key registered a version of another model: {}", first->model), {}, {}};
+    return Error{Category::kAlreadyExists,
+                 "registry.key_reused",
+                 fmt::format("This idempotency key registered a version of another model: {}", first->model),
+                 {},
+                 {}};
   });
 }
 
@@ -143,7 +150,8 @@ Result<void> ModelRegistry::delete_version(const ModelVersionName& name) {
   return database_.write([&](Connection& sql) -> Result<void> {
     TRY(load_version(sql, name));
     TRY(sql.execute("DELETE FROM model_alias WHERE model = ? AND version = ?", {name.model, name.version}));
-    TRY(sql.execute("UPDATE model_version SET deleted = 1, updated_ms = ? WHERE model = ? AND version = ?", {now_ms(), name.model, name.version}));
+    TRY(sql.execute("UPDATE model_version SET deleted = 1, updated_ms = ? WHERE model = ? AND version = ?",
+                    {now_ms(), name.model, name.version}));
     return {};
   });
 }
@@ -165,9 +173,10 @@ Result<void> ModelRegistry::delete_version_tag(const ModelVersionName& name, con
 Result<ModelVersion> ModelRegistry::set_stage(const ModelVersionName& name, const std::string& stage, bool archive_others) {
   ASSIGN_OR_RETURN(const std::string wanted, internal::stage_from(stage));
   if (archive_others && wanted != "Staging" && wanted != "Production") {
-    return invalid_argument("registry.stage", fmt::format("Model version transition cannot archive existing model versions because '{}' is not an "
-                                                          "Active stage. Valid stages are Staging, Production",
-                                                          wanted));
+    return invalid_argument("registry.stage",
+                            fmt::format("Model version transition cannot archive existing model versions because '{}' is not an "
+                                        "Active stage. Valid stages are Staging, Production",
+                                        wanted));
   }
   return change_version(name, [&](Connection& sql) -> Result<void> {
     if (archive_others) {

@@ -20,9 +20,7 @@ std::optional<std::string> tag_of(const std::vector<KeyValue>& tags, const std::
   return found->value;
 }
 
-Error unknown_attribute(const std::string& key) {
-  return invalid_argument("track.filter", fmt::format("Invalid attribute name: {}", key));
-}
+Error unknown_attribute(const std::string& key) { return invalid_argument("track.filter", fmt::format("Invalid attribute name: {}", key)); }
 
 Result<bool> satisfies(const RegisteredModel& model, const FilterClause& clause) {
   if (clause.type == "tag") return text_matches(clause, tag_of(model.tags, clause.key));
@@ -71,7 +69,8 @@ Result<std::vector<Item>> select(std::vector<Item> items, const RegistrySearch& 
   }
   orders.insert(orders.end(), defaults.begin(), defaults.end());
   std::erase_if(items, [&clauses](const Item& item) {
-    return !std::all_of(clauses.begin(), clauses.end(), [&item](const FilterClause& clause) { return satisfies(item, clause).value_or(false); });
+    return !std::all_of(clauses.begin(), clauses.end(),
+                        [&item](const FilterClause& clause) { return satisfies(item, clause).value_or(false); });
   });
   std::sort(items.begin(), items.end(), [&orders](const Item& a, const Item& b) {
     for (const OrderClause& order : orders) {
@@ -87,9 +86,10 @@ Result<std::vector<Item>> select(std::vector<Item> items, const RegistrySearch& 
 template <typename Item>
 Result<std::string> cut_page(std::vector<Item>& items, const RegistrySearch& search, std::int64_t results_max) {
   if (search.max_results <= 0 || search.max_results > results_max) {
-    return invalid_argument("track.max_results", fmt::format("Invalid value {} for parameter 'max_results' supplied. It must be a positive integer "
-                                                             "and at most {}",
-                                                             search.max_results, results_max));
+    return invalid_argument("track.max_results",
+                            fmt::format("Invalid value {} for parameter 'max_results' supplied. It must be a positive integer "
+                                        "and at most {}",
+                                        search.max_results, results_max));
   }
   ASSIGN_OR_RETURN(const std::size_t offset, page_offset(search.page_token));
   const std::size_t end = std::min(items.size(), offset + static_cast<std::size_t>(search.max_results));
@@ -111,11 +111,14 @@ Result<ModelPage> ModelRegistry::search_models(const RegistrySearch& search) {
 }
 
 Result<ModelVersionPage> ModelRegistry::search_versions(const RegistrySearch& search) {
-  ASSIGN_OR_RETURN(std::vector<ModelVersion> all, internal::read_value<std::vector<ModelVersion>>(
-                                                      database_, [](Connection& sql) { return internal::load_versions(sql, "1 = 1", {}); }));
+  ASSIGN_OR_RETURN(std::vector<ModelVersion> all, internal::read_value<std::vector<ModelVersion>>(database_, [](Connection& sql) {
+                     return internal::load_versions(sql, "1 = 1", {});
+                   }));
   ModelVersionPage page;
-  ASSIGN_OR_RETURN(page.versions, select(std::move(all), search,
-                                         {{"attribute", "last_updated_timestamp", false}, {"attribute", "name", true}, {"attribute", "version_number", false}}));
+  ASSIGN_OR_RETURN(
+      page.versions,
+      select(std::move(all), search,
+             {{"attribute", "last_updated_timestamp", false}, {"attribute", "name", true}, {"attribute", "version_number", false}}));
   ASSIGN_OR_RETURN(page.next_page_token, cut_page(page.versions, search, 200'000));
   return page;
 }

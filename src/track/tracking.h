@@ -12,22 +12,30 @@ namespace trainyard::track {
 /// used from any thread and block.
 class Tracking {
  public:
-  Tracking(store::Database& database, store::ObjectStore& objects, const Clock& time_source)
-      : experiments(database, time_source),
-        runs({.database = database, .metrics = metrics_, .clock = time_source}),
-        models(database, time_source),
-        artifacts(database, objects, time_source),
-        clock(time_source) {}
+  struct Deps {
+    store::Database& database;
+    store::ObjectStore& objects;
+    const Clock& clock;
+  };
+  explicit Tracking(Deps deps)
+      : experiments_(deps.database, deps.clock),
+        runs_({.database = deps.database, .metrics = metrics_, .clock = deps.clock}),
+        models_(deps.database, deps.clock),
+        artifacts_(deps.database, deps.objects, deps.clock) {}
+  Tracking(const Tracking&) = delete;
+  Tracking& operator=(const Tracking&) = delete;
+
+  ExperimentRepository& experiments() { return experiments_; }
+  RunRepository& runs() { return runs_; }
+  ModelRegistry& models() { return models_; }
+  ArtifactRepository& artifacts() { return artifacts_; }
 
  private:
   BlockMetricStore metrics_;
-
- public:
-  ExperimentRepository experiments;
-  RunRepository runs;
-  ModelRegistry models;
-  ArtifactRepository artifacts;
-  const Clock& clock;
+  ExperimentRepository experiments_;
+  RunRepository runs_;
+  ModelRegistry models_;
+  ArtifactRepository artifacts_;
 };
 
 }  // namespace trainyard::track

@@ -35,7 +35,8 @@ void StudyBoard::ask(JobId job, std::int64_t step, Answer answer) {
 }
 
 void StudyBoard::give_up(JobId job, std::int64_t step) {
-  const auto found = std::find_if(questions_.begin(), questions_.end(), [job, step](const Question& q) { return q.job == job && q.step == step; });
+  const auto found =
+      std::find_if(questions_.begin(), questions_.end(), [job, step](const Question& q) { return q.job == job && q.step == step; });
   if (found == questions_.end()) return;
   const Answer answer = std::move(found->answer);
   questions_.erase(found);

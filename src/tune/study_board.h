@@ -12,7 +12,8 @@
 namespace trainyard::tune {
 
 /// The trials of the running studies, as far as rung decisions need them. Trials report through their jobs; whoever asks for a decision
-/// that is still open is answered when it falls. Lives on the strand. Nothing here is durable: a restarted study registers its trials again.
+/// that is still open is answered when it falls. Lives on the strand. Nothing here is durable: a restarted study registers its trials
+/// again.
 class StudyBoard {
  public:
   using Answer = std::function<void(std::optional<RungDecision>)>;

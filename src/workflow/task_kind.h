@@ -36,8 +36,8 @@ class TaskRun {
 
 /// Where a task reports. Called on the strand.
 struct TaskReport {
-  std::function<void(Document)> progress;    ///< What is known so far: becomes the task's output while it runs.
-  std::function<void(TaskOutcome)> finish;   ///< Once.
+  std::function<void(Document)> progress;   ///< What is known so far: becomes the task's output while it runs.
+  std::function<void(TaskOutcome)> finish;  ///< Once.
 };
 
 /// One kind of work: a job, or a server-side effect. Every method is called on the strand and does not block. Registered in one table.

@@ -16,7 +16,8 @@ const std::vector<store::Migration>& workflow_migrations() {
 Result<void> WorkflowRepository::save(const WorkflowRun& run) {
   const std::string body = to_json(to_document(run));
   return database_.write([&](store::Connection& connection) -> Result<void> {
-    TRY(connection.execute("INSERT INTO workflow_run (id, live, name, body) VALUES (?, ?, ?, ?) "
+    TRY(
+        connection.execute("INSERT INTO workflow_run (id, live, name, body) VALUES (?, ?, ?, ?) "
                            "ON CONFLICT (id) DO UPDATE SET live = excluded.live, body = excluded.body",
                            {static_cast<std::int64_t>(run.id.value), std::int64_t{is_terminal(run.state) ? 0 : 1}, run.spec.name, body}));
     return {};
@@ -39,14 +40,17 @@ Result<std::vector<WorkflowRun>> WorkflowRepository::select(std::string_view sql
 }
 
 Result<WorkflowRun> WorkflowRepository::get(WorkflowRunId id) {
-  ASSIGN_OR_RETURN(std::vector<WorkflowRun> runs, select("SELECT body FROM workflow_run WHERE id = ?", {static_cast<std::int64_t>(id.value)}));
+  ASSIGN_OR_RETURN(std::vector<WorkflowRun> runs,
+                   select("SELECT body FROM workflow_run WHERE id = ?", {static_cast<std::int64_t>(id.value)}));
   if (runs.empty()) {
     return not_found("workflow.unknown_run", fmt::format("there is no workflow run {}; `trainyard workflow ls` lists them", id.value));
   }
   return std::move(runs.front());
 }
 
-Result<std::vector<WorkflowRun>> WorkflowRepository::live() { return select("SELECT body FROM workflow_run WHERE live = 1 ORDER BY id", {}); }
+Result<std::vector<WorkflowRun>> WorkflowRepository::live() {
+  return select("SELECT body FROM workflow_run WHERE live = 1 ORDER BY id", {});
+}
 
 Result<std::vector<WorkflowRun>> WorkflowRepository::list(std::size_t limit) {
   return select("SELECT body FROM workflow_run ORDER BY id DESC LIMIT ?", {static_cast<std::int64_t>(limit)});

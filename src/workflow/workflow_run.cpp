@@ -108,9 +108,10 @@ WorkflowActions plan_run(const WorkflowRun& run) {
     changed = false;
     for (const TaskSpec& spec : run.spec.tasks) {
       if (states[spec.name] != TaskState::kWaiting) continue;
-      const bool doomed = run.state == RunState::kCancelling || std::any_of(spec.after.begin(), spec.after.end(), [&states](const std::string& name) {
-        return is_terminal(states[name]) && states[name] != TaskState::kSucceeded;
-      });
+      const bool doomed =
+          run.state == RunState::kCancelling || std::any_of(spec.after.begin(), spec.after.end(), [&states](const std::string& name) {
+            return is_terminal(states[name]) && states[name] != TaskState::kSucceeded;
+          });
       if (!doomed) continue;
       states[spec.name] = TaskState::kUpstreamFailed;
       actions.upstream_failed.push_back(spec.name);
@@ -122,11 +123,13 @@ WorkflowActions plan_run(const WorkflowRun& run) {
       if (states[spec.name] == TaskState::kRunning) actions.cancel.push_back(spec.name);
       continue;
     }
-    const bool ready = std::all_of(spec.after.begin(), spec.after.end(), [&states](const std::string& name) { return states[name] == TaskState::kSucceeded; });
+    const bool ready = std::all_of(spec.after.begin(), spec.after.end(),
+                                   [&states](const std::string& name) { return states[name] == TaskState::kSucceeded; });
     if (states[spec.name] == TaskState::kWaiting && ready) actions.start.push_back(spec.name);
   }
   const bool all_ended = std::all_of(states.begin(), states.end(), [](const auto& entry) { return is_terminal(entry.second); });
-  const bool all_succeeded = std::all_of(states.begin(), states.end(), [](const auto& entry) { return entry.second == TaskState::kSucceeded; });
+  const bool all_succeeded =
+      std::all_of(states.begin(), states.end(), [](const auto& entry) { return entry.second == TaskState::kSucceeded; });
   if (all_ended) {
     actions.finish = all_succeeded ? RunState::kSucceeded : run.state == RunState::kCancelling ? RunState::kCancelled : RunState::kFailed;
   }

@@ -25,7 +25,7 @@ std::string_view name_of(RunState state);
 struct TaskInstance {
   std::string name;
   TaskState state = TaskState::kWaiting;
-  std::string reason;                 ///< Why it failed, for people.
+  std::string reason;                    ///< Why it failed, for people.
   Document output = Document::object();  ///< {"result":..,"job_id":..,"run_id":..,"ready_url":..}: what references read.
   std::optional<TimePoint> started_at;
   std::optional<TimePoint> ended_at;
@@ -39,7 +39,7 @@ struct WorkflowRun {
   std::string owner;
   TimePoint created_at;
   std::optional<TimePoint> ended_at;
-  std::vector<TaskInstance> tasks;    ///< In the order of the spec.
+  std::vector<TaskInstance> tasks;  ///< In the order of the spec.
 
   TaskInstance* find(std::string_view task);
 };

@@ -46,12 +46,12 @@ class WorkflowService {
 
  private:
   struct Live {
-    WorkflowRun run;                                  ///< As applied.
-    WorkflowRun durable;                              ///< As of the last write that came back.
+    WorkflowRun run;      ///< As applied.
+    WorkflowRun durable;  ///< As of the last write that came back.
     std::map<std::string, std::unique_ptr<TaskRun>> running;
     bool dirty = false;
     bool writing = false;
-    std::vector<std::function<void()>> gathering;     ///< Run after the next write.
+    std::vector<std::function<void()>> gathering;  ///< Run after the next write.
   };
 
   TaskKind* find_kind(const std::string& name);

@@ -36,8 +36,9 @@ void collect_references(const Document& body, std::vector<std::string>& tasks) {
 
 Error unknown_task(std::string_view name, const std::vector<std::string>& known, const std::string& where) {
   const std::optional<std::string> match = nearest(name, known);
-  return invalid_argument("workflow.unknown_task", fmt::format("no task is called \"{}\"{}; tasks: {}", name,
-                                                               match ? fmt::format("; did you mean \"{}\"?", *match) : "", fmt::join(known, ", ")),
+  return invalid_argument("workflow.unknown_task",
+                          fmt::format("no task is called \"{}\"{}; tasks: {}", name,
+                                      match ? fmt::format("; did you mean \"{}\"?", *match) : "", fmt::join(known, ", ")),
                           where);
 }
 
@@ -57,8 +58,9 @@ Result<TaskSpec> task_from(const std::string& name, const Document& node, const 
       }
     } else if (std::find(kinds.begin(), kinds.end(), key) == kinds.end()) {
       const std::optional<std::string> match = nearest(key, kinds);
-      return invalid_argument("workflow.kind", fmt::format("task \"{}\": unknown kind \"{}\"{}; known kinds: {}", name, key,
-                                                           match ? fmt::format("; did you mean \"{}\"?", *match) : "", fmt::join(kinds, ", ")),
+      return invalid_argument("workflow.kind",
+                              fmt::format("task \"{}\": unknown kind \"{}\"{}; known kinds: {}", name, key,
+                                          match ? fmt::format("; did you mean \"{}\"?", *match) : "", fmt::join(kinds, ", ")),
                               value.where());
     } else if (!task.kind.empty()) {
       return invalid_argument("workflow.kind", fmt::format("task \"{}\" has two kinds, {} and {}", name, task.kind, key), value.where());
@@ -68,7 +70,8 @@ Result<TaskSpec> task_from(const std::string& name, const Document& node, const 
     }
   }
   if (task.kind.empty()) {
-    return invalid_argument("workflow.kind", fmt::format("task \"{}\" does nothing: give it one of {}", name, fmt::join(kinds, ", ")), node.where());
+    return invalid_argument("workflow.kind", fmt::format("task \"{}\" does nothing: give it one of {}", name, fmt::join(kinds, ", ")),
+                            node.where());
   }
   return task;
 }
@@ -122,7 +125,8 @@ Result<void> check_graph(WorkflowSpec& spec) {
     }
   }
   if (const std::optional<std::string> cycle = CycleFinder(spec).find()) {
-    return invalid_argument("workflow.cycle", fmt::format("the tasks wait for each other in a circle: {}", *cycle), spec.source["tasks"].where());
+    return invalid_argument("workflow.cycle", fmt::format("the tasks wait for each other in a circle: {}", *cycle),
+                            spec.source["tasks"].where());
   }
   return {};
 }
@@ -182,16 +186,45 @@ std::vector<std::string> referenced_tasks(const Document& body) {
   return tasks;
 }
 
+Result<Document> resolve_directory(const Document& source, const std::string& directory) {
+  constexpr std::string_view kReference = "${workflow.directory}";
+  Document out = source;
+  if (out.is_string()) {
+    std::string text = out.text();
+    for (std::size_t at = text.find(kReference); at != std::string::npos; at = text.find(kReference, at + directory.size())) {
+      if (directory.empty()) {
+        return invalid_argument("workflow.directory",
+                                "${workflow.directory} is not known: send the query parameter directory=", source.where());
+      }
+      text.replace(at, kReference.size(), directory);
+    }
+    out = Document(std::move(text));
+    out.set_where(source.where());
+    return out;
+  }
+  for (Document& item : out.items()) {
+    ASSIGN_OR_RETURN(item, resolve_directory(item, directory));
+  }
+  for (const auto& [key, value] : source.members()) {
+    ASSIGN_OR_RETURN(Document resolved, resolve_directory(value, directory));
+    out.set(key, std::move(resolved));
+  }
+  return out;
+}
+
 Result<WorkflowSpec> workflow_spec_from(const Document& document, const std::vector<std::string>& known_kinds) {
   if (!document.is_object()) {
-    return invalid_argument("spec.type", fmt::format("a workflow is an object with `workflow` and `tasks`, found {}", name_of(document.kind())),
+    return invalid_argument("spec.type",
+                            fmt::format("a workflow is an object with `workflow` and `tasks`, found {}", name_of(document.kind())),
                             document.where());
   }
   for (const auto& [key, value] : document.members()) {
     if (key == "workflow" || key == "tasks") continue;
     const std::optional<std::string> match = nearest(key, {"workflow", "tasks"});
-    return invalid_argument("spec.unknown_key", fmt::format("unknown key \"{}\"{}; known keys: workflow, tasks", key,
-                                                            match ? fmt::format("; did you mean \"{}\"?", *match) : ""), value.where());
+    return invalid_argument(
+        "spec.unknown_key",
+        fmt::format("unknown key \"{}\"{}; known keys: workflow, tasks", key, match ? fmt::format("; did you mean \"{}\"?", *match) : ""),
+        value.where());
   }
   WorkflowSpec spec;
   spec.source = document;
@@ -201,7 +234,8 @@ Result<WorkflowSpec> workflow_spec_from(const Document& document, const std::vec
     return invalid_argument("workflow.empty", "a workflow needs `tasks`, an object with at least one task", document.where());
   }
   if (tasks.members().size() > kTasksMax) {
-    return invalid_argument("workflow.too_large", fmt::format("a workflow has at most {} tasks, found {}", kTasksMax, tasks.members().size()), tasks.where());
+    return invalid_argument("workflow.too_large",
+                            fmt::format("a workflow has at most {} tasks, found {}", kTasksMax, tasks.members().size()), tasks.where());
   }
   for (const auto& [name, node] : tasks.members()) {
     ASSIGN_OR_RETURN(TaskSpec task, task_from(name, node, known_kinds));

@@ -16,9 +16,9 @@ namespace trainyard::tests {
 
 /// How a job process ended.
 struct JobExit {
-  int code = -1;                ///< Exit code; minus the signal's number when one ended it.
-  std::string errors;           ///< What it wrote to stderr.
-  Document result;              ///< `values` of its last result event; null when there was none.
+  int code = -1;       ///< Exit code; minus the signal's number when one ended it.
+  std::string errors;  ///< What it wrote to stderr.
+  Document result;     ///< `values` of its last result event; null when there was none.
   double cpu_seconds = 0;
 
   /// The id of the error that the result event carries.

@@ -14,7 +14,8 @@ constexpr std::string_view kMnist = "/usr/share/datasets/fashion-mnist/";
 class FashionMnistTest : public EtlTest {
  protected:
   void SetUp() override {
-    if (!file_exists(std::string(kMnist) + "train-images-idx3-ubyte.gz")) GTEST_SKIP() << "NOT RUN: the package dataset-fashion-mnist is not installed";
+    if (!file_exists(std::string(kMnist) + "train-images-idx3-ubyte.gz"))
+      GTEST_SKIP() << "NOT RUN: the package dataset-fashion-mnist is not installed";
   }
   static Document source(const std::string& file, const std::string& format, const std::string& split) {
     return Document::object({{"path", file.front() == 'e' ? file : std::string(kMnist) + file}, {"format", format}, {"split", split}});

@@ -134,6 +134,12 @@ void AgentPool::sync(const exec::NodeObservation& observation, std::uint64_t see
   });
 }
 
+void AgentPool::release_waiting() {
+  for (auto& [name, node] : nodes_) {
+    while (!node.waiting.empty()) answer(node, node.waiting.begin()->first);
+  }
+}
+
 /// Passes on what the node saw. The observer may launch, stop and forget meanwhile, so the report is compared with copies.
 void AgentPool::observe(Node& node, const exec::NodeObservation& observation) {
   std::set<RankKey> present;
@@ -151,7 +157,8 @@ void AgentPool::observe(Node& node, const exec::NodeObservation& observation) {
   for (const auto& [rank, wanted] : node.wanted) {
     if (wanted.started && !present.contains(rank) && wanted.seen_boot != observation.boot_id) gone.push_back(rank);
   }
-  if (!gone.empty()) lose_ranks(node, gone, fmt::format("the warden of node {} is another one and does not have them", node.view.name.text));
+  if (!gone.empty())
+    lose_ranks(node, gone, fmt::format("the warden of node {} is another one and does not have them", node.view.name.text));
 }
 
 void AgentPool::lose_ranks(Node& node, const std::vector<RankKey>& ranks, const std::string& why) {

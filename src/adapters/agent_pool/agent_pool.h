@@ -22,7 +22,8 @@ class EventSink {
  public:
   virtual ~EventSink() = default;
   /// Errors: ABORTED "lease.fenced", FAILED_PRECONDITION "events.gap", UNAVAILABLE (the agent tries again).
-  virtual void append(const RankKey& rank, std::uint64_t first, std::vector<std::string> lines, std::function<void(Result<std::uint64_t>)> done) = 0;
+  virtual void append(const RankKey& rank, std::uint64_t first, std::vector<std::string> lines,
+                      std::function<void(Result<std::uint64_t>)> done) = 0;
   virtual Result<std::uint64_t> taken(const RankKey& rank) = 0;
 };
 
@@ -43,6 +44,9 @@ class AgentPool final : public exec::ExecutionBackend {
   /// A node's report. Answers when the node's desired state is another version than `seen_version`, or after `wait`.
   void sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait, SyncDone done);
 
+  /// Answers every sync that waits, with what there is: whoever asked is about to stop.
+  void release_waiting();
+
   /// True between launch (or adopt) and forget: what this attempt sends may be taken. Thread-safe.
   bool holds(const AttemptKey& attempt) const;
 
@@ -58,8 +62,8 @@ class AgentPool final : public exec::ExecutionBackend {
  private:
   struct Wanted {
     exec::DesiredRank desired;
-    std::string seen_boot;   ///< Boot of the warden that had this rank; empty: none was seen yet.
-    bool started = false;    ///< Some warden had it.
+    std::string seen_boot;  ///< Boot of the warden that had this rank; empty: none was seen yet.
+    bool started = false;   ///< Some warden had it.
   };
   struct Waiting {
     std::uint64_t seen_version = 0;
@@ -67,7 +71,7 @@ class AgentPool final : public exec::ExecutionBackend {
   };
   struct Node {
     exec::NodeView view;
-    bool synced = false;     ///< False for a node known from adopted attempts only.
+    bool synced = false;  ///< False for a node known from adopted attempts only.
     std::uint64_t version = 0;
     MonotonicPoint lease_ends;
     std::map<RankKey, Wanted> wanted;
@@ -92,7 +96,7 @@ class AgentPool final : public exec::ExecutionBackend {
   std::map<NodeName, Node> nodes_;
   std::uint64_t last_waiting_ = 0;
   mutable std::mutex held_mutex_;
-  std::set<AttemptKey> held_;  // guarded by held_mutex_
+  std::set<AttemptKey> held_;                                   // guarded by held_mutex_
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // shared: owned here, watched by posted tasks
 };
 

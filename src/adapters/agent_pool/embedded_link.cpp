@@ -15,9 +15,8 @@ template <typename T, typename Call>
 Result<T> ask_strand(Executor& strand, Duration wait, Call call) {
   auto promise = std::make_shared<std::promise<Result<T>>>();  // shared: the answer may come after the deadline
   std::future<Result<T>> future = promise->get_future();
-  strand.post([promise, call = std::move(call)]() mutable {
-    call([promise](Result<T> result) { promise->set_value(std::move(result)); });
-  });
+  strand.post(
+      [promise, call = std::move(call)]() mutable { call([promise](Result<T> result) { promise->set_value(std::move(result)); }); });
   if (future.wait_for(wait) != std::future_status::ready) return unavailable("link.timeout", "the server's strand did not answer in time");
   return future.get();
 }
@@ -25,13 +24,23 @@ Result<T> ask_strand(Executor& strand, Duration wait, Call call) {
 }  // namespace
 
 Error fenced_attempt(const AttemptKey& attempt) {
-  return {Category::kAborted, "lease.fenced", fmt::format("attempt {} of job {} is not the current one", attempt.attempt.value, attempt.job.value), {}, {}};
+  return {Category::kAborted,
+          "lease.fenced",
+          fmt::format("attempt {} of job {} is not the current one", attempt.attempt.value, attempt.job.value),
+          {},
+          {}};
 }
 
 Result<exec::DesiredState> EmbeddedLink::sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait) {
   return ask_strand<exec::DesiredState>(deps_.strand, wait + kPatience, [this, observation, seen_version, wait](AgentPool::SyncDone done) {
-    deps_.pool.sync(observation, seen_version, wait, std::move(done));
+    // Read on the strand: either this sync does not wait, or the release that follows the interrupt finds it waiting.
+    deps_.pool.sync(observation, seen_version, interrupted_ ? Duration(0) : wait, std::move(done));
   });
+}
+
+void EmbeddedLink::interrupt() {
+  interrupted_ = true;
+  deps_.strand.post([this] { deps_.pool.release_waiting(); });
 }
 
 Result<std::uint64_t> EmbeddedLink::log_end(const RankKey& rank) { return deps_.logs.end_offset(rank); }

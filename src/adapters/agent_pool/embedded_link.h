@@ -1,4 +1,6 @@
 #pragma once
+#include <atomic>
+
 #include "adapters/agent_pool/agent_pool.h"
 #include "agent/agent_link.h"
 #include "store/log_store.h"
@@ -18,6 +20,7 @@ class EmbeddedLink final : public agent::AgentLink {
   explicit EmbeddedLink(Deps deps) : deps_(deps) {}
 
   Result<exec::DesiredState> sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait) override;
+  void interrupt() override;
   Result<std::uint64_t> log_end(const RankKey& rank) override;
   Result<std::uint64_t> append_log(const RankKey& rank, std::uint64_t offset, std::string_view encoded) override;
   Result<std::uint64_t> events_end(const RankKey& rank) override;
@@ -25,6 +28,7 @@ class EmbeddedLink final : public agent::AgentLink {
 
  private:
   Deps deps_;
+  std::atomic<bool> interrupted_{false};
 };
 
 /// What both links say of an attempt that is not current.

@@ -14,7 +14,8 @@ std::string rank_target(const RankKey& rank, std::string_view what) {
 Error error_of(const net::Response& response) {
   const Result<Document> body = parse_json(response.body);
   const std::string code = body.ok() ? (*body)["code"].text() : "";
-  Error error = unavailable(code.empty() ? "http.status" : code, fmt::format("the server answered {}: {}", response.status, body.ok() ? (*body)["detail"].text() : ""));
+  Error error = unavailable(code.empty() ? "http.status" : code,
+                            fmt::format("the server answered {}: {}", response.status, body.ok() ? (*body)["detail"].text() : ""));
   if (response.status == 401 || response.status == 403) error.category = Category::kUnauthenticated;
   if (response.status == 409) error.category = Category::kAborted;
   if (response.status == 412) error.category = Category::kFailedPrecondition;
@@ -29,7 +30,8 @@ Result<std::unique_ptr<HttpLink>> HttpLink::make(const std::string& url, const s
   return link;
 }
 
-Result<Document> HttpLink::exchange(net::HttpClient& http, std::string method, std::string target, std::string body, Duration timeout) const {
+Result<Document> HttpLink::exchange(net::HttpClient& http, std::string method, std::string target, std::string body,
+                                    Duration timeout) const {
   net::ClientRequest request;
   request.method = std::move(method);
   request.target = std::move(target);
@@ -45,7 +47,8 @@ Result<Document> HttpLink::exchange(net::HttpClient& http, std::string method, s
 Result<exec::DesiredState> HttpLink::sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait) {
   // A connection of its own for every call: two syncs may wait at the same time.
   ASSIGN_OR_RETURN(const std::unique_ptr<net::HttpClient> http, net::make_http_client(url_));
-  const std::string target = fmt::format("/api/v1/agents/{}/sync?seen={}&wait_us={}", net::percent_encode(observation.node.text), seen_version, wait.count());
+  const std::string target =
+      fmt::format("/api/v1/agents/{}/sync?seen={}&wait_us={}", net::percent_encode(observation.node.text), seen_version, wait.count());
   ASSIGN_OR_RETURN(const Document state, exchange(*http, "POST", target, to_json(exec::to_document(observation)), wait + kPatience));
   return exec::desired_state_from(state);
 }

@@ -29,7 +29,8 @@ using data::TableSchema;
 constexpr std::int64_t kReadBatchRows = 8192;
 
 Error table_error(const arrow::Status& status, std::string_view what, const std::string& path) {
-  if (status.IsOutOfMemory()) return {Category::kResourceExhausted, "io.memory", fmt::format("no memory to {} a table: {}", what, path), {}, {}};
+  if (status.IsOutOfMemory())
+    return {Category::kResourceExhausted, "io.memory", fmt::format("no memory to {} a table: {}", what, path), {}, {}};
   return data_loss("data.table", fmt::format("a table file cannot be {}; publish its version again: {}: {}", what, path, status.message()));
 }
 
@@ -77,19 +78,25 @@ class FileSink final : public arrow::io::OutputStream {
   std::optional<Error> error_;
 };
 
-using ArrowTypePtr = std::shared_ptr<arrow::DataType>;        // shared: Arrow's interface
-using ArrowArrayPtr = std::shared_ptr<arrow::Array>;          // shared: Arrow's interface
-using ArrowSchemaPtr = std::shared_ptr<arrow::Schema>;        // shared: Arrow's interface
-using BatchPtr = std::shared_ptr<arrow::RecordBatch>;         // shared: Arrow's interface
+using ArrowTypePtr = std::shared_ptr<arrow::DataType>;  // shared: Arrow's interface
+using ArrowArrayPtr = std::shared_ptr<arrow::Array>;    // shared: Arrow's interface
+using ArrowSchemaPtr = std::shared_ptr<arrow::Schema>;  // shared: Arrow's interface
+using BatchPtr = std::shared_ptr<arrow::RecordBatch>;   // shared: Arrow's interface
 
 ArrowTypePtr arrow_type(const ColumnSpec& column) {
   switch (column.type) {
-    case ColumnType::kUint8: return arrow::uint8();
-    case ColumnType::kInt64: return arrow::int64();
-    case ColumnType::kFloat: return arrow::float32();
-    case ColumnType::kString: return arrow::utf8();
-    case ColumnType::kBinary: return arrow::binary();
-    case ColumnType::kFixedBytes: return arrow::fixed_size_binary(static_cast<std::int32_t>(column.width));
+    case ColumnType::kUint8:
+      return arrow::uint8();
+    case ColumnType::kInt64:
+      return arrow::int64();
+    case ColumnType::kFloat:
+      return arrow::float32();
+    case ColumnType::kString:
+      return arrow::utf8();
+    case ColumnType::kBinary:
+      return arrow::binary();
+    case ColumnType::kFixedBytes:
+      return arrow::fixed_size_binary(static_cast<std::int32_t>(column.width));
   }
   return nullptr;
 }
@@ -117,12 +124,18 @@ arrow::Result<ArrowArrayPtr> text_array(const std::vector<std::string>& values) 
 arrow::Result<ArrowArrayPtr> to_arrow(const ColumnSpec& column, const ColumnValues& values, std::int64_t rows) {
   const ArrowTypePtr type = arrow_type(column);
   switch (column.type) {
-    case ColumnType::kUint8: return fixed_array<arrow::UInt8Array>(type, std::get<std::vector<std::uint8_t>>(values), rows);
-    case ColumnType::kInt64: return fixed_array<arrow::Int64Array>(type, std::get<std::vector<std::int64_t>>(values), rows);
-    case ColumnType::kFloat: return fixed_array<arrow::FloatArray>(type, std::get<std::vector<float>>(values), rows);
-    case ColumnType::kString: return text_array<arrow::StringBuilder>(std::get<std::vector<std::string>>(values));
-    case ColumnType::kBinary: return text_array<arrow::BinaryBuilder>(std::get<std::vector<std::string>>(values));
-    case ColumnType::kFixedBytes: return fixed_array<arrow::FixedSizeBinaryArray>(type, std::get<std::vector<std::byte>>(values), rows);
+    case ColumnType::kUint8:
+      return fixed_array<arrow::UInt8Array>(type, std::get<std::vector<std::uint8_t>>(values), rows);
+    case ColumnType::kInt64:
+      return fixed_array<arrow::Int64Array>(type, std::get<std::vector<std::int64_t>>(values), rows);
+    case ColumnType::kFloat:
+      return fixed_array<arrow::FloatArray>(type, std::get<std::vector<float>>(values), rows);
+    case ColumnType::kString:
+      return text_array<arrow::StringBuilder>(std::get<std::vector<std::string>>(values));
+    case ColumnType::kBinary:
+      return text_array<arrow::BinaryBuilder>(std::get<std::vector<std::string>>(values));
+    case ColumnType::kFixedBytes:
+      return fixed_array<arrow::FixedSizeBinaryArray>(type, std::get<std::vector<std::byte>>(values), rows);
   }
   return arrow::Status::TypeError("unknown column type");
 }
@@ -143,14 +156,18 @@ std::vector<std::string> copy_text(const arrow::Array& array) {
 
 ColumnValues from_arrow(const ColumnSpec& column, const arrow::Array& array) {
   switch (column.type) {
-    case ColumnType::kUint8: return copy_values<arrow::UInt8Array>(array);
-    case ColumnType::kInt64: return copy_values<arrow::Int64Array>(array);
-    case ColumnType::kFloat: return copy_values<arrow::FloatArray>(array);
+    case ColumnType::kUint8:
+      return copy_values<arrow::UInt8Array>(array);
+    case ColumnType::kInt64:
+      return copy_values<arrow::Int64Array>(array);
+    case ColumnType::kFloat:
+      return copy_values<arrow::FloatArray>(array);
     case ColumnType::kString:
-    case ColumnType::kBinary: return copy_text(array);
+    case ColumnType::kBinary:
+      return copy_text(array);
     case ColumnType::kFixedBytes: {
-      const auto* begin = static_cast<const std::byte*>(
-          static_cast<const void*>(static_cast<const arrow::FixedSizeBinaryArray&>(array).raw_values()));
+      const auto* begin =
+          static_cast<const std::byte*>(static_cast<const void*>(static_cast<const arrow::FixedSizeBinaryArray&>(array).raw_values()));
       return std::vector<std::byte>(begin, begin + static_cast<std::size_t>(array.length()) * column.width);
     }
   }
@@ -160,11 +177,16 @@ ColumnValues from_arrow(const ColumnSpec& column, const arrow::Array& array) {
 std::optional<ColumnSpec> column_from(const arrow::Field& field) {
   ColumnSpec column{field.name(), ColumnType::kInt64, 0};
   const arrow::DataType& type = *field.type();
-  if (type.id() == arrow::Type::UINT8) column.type = ColumnType::kUint8;
-  else if (type.id() == arrow::Type::INT64) column.type = ColumnType::kInt64;
-  else if (type.id() == arrow::Type::FLOAT) column.type = ColumnType::kFloat;
-  else if (type.id() == arrow::Type::STRING) column.type = ColumnType::kString;
-  else if (type.id() == arrow::Type::BINARY) column.type = ColumnType::kBinary;
+  if (type.id() == arrow::Type::UINT8)
+    column.type = ColumnType::kUint8;
+  else if (type.id() == arrow::Type::INT64)
+    column.type = ColumnType::kInt64;
+  else if (type.id() == arrow::Type::FLOAT)
+    column.type = ColumnType::kFloat;
+  else if (type.id() == arrow::Type::STRING)
+    column.type = ColumnType::kString;
+  else if (type.id() == arrow::Type::BINARY)
+    column.type = ColumnType::kBinary;
   else if (type.id() == arrow::Type::FIXED_SIZE_BINARY) {
     column.type = ColumnType::kFixedBytes;
     column.width = static_cast<std::size_t>(static_cast<const arrow::FixedSizeBinaryType&>(type).byte_width());
@@ -190,7 +212,8 @@ auto writer_properties(const TableSchema& schema, const data::TableWriteSettings
 /// Writes PATH.tmp and renames it in `finish`.
 class ArrowTableWriter final : public data::TableWriter {
  public:
-  ArrowTableWriter(std::string path, TableSchema schema) : path_(std::move(path)), schema_(std::move(schema)), arrow_schema_(arrow_schema(schema_)) {}
+  ArrowTableWriter(std::string path, TableSchema schema)
+      : path_(std::move(path)), schema_(std::move(schema)), arrow_schema_(arrow_schema(schema_)) {}
   ~ArrowTableWriter() override {
     // An unfinished writer must not try to write a footer when it is destroyed.
     if (!finished_) abandon();
@@ -200,7 +223,8 @@ class ArrowTableWriter final : public data::TableWriter {
     ASSIGN_OR_RETURN(UniqueFd fd, open_file(temporary(), O_WRONLY | O_CREAT | O_TRUNC));
     sink_ = std::make_shared<FileSink>(std::move(fd), path_);  // shared: Arrow's interface
     return check(guarded([&]() -> arrow::Status {
-      return parquet::arrow::FileWriter::Open(*arrow_schema_, arrow::default_memory_pool(), sink_, writer_properties(schema_, settings)).Value(&writer_);
+      return parquet::arrow::FileWriter::Open(*arrow_schema_, arrow::default_memory_pool(), sink_, writer_properties(schema_, settings))
+          .Value(&writer_);
     }));
   }
 
@@ -276,14 +300,17 @@ class ArrowTableReader final : public data::TableReader {
     if (!read) return false;
     for (std::size_t i = 0; i < selected_.size(); ++i) {
       const ArrowArrayPtr array = read->GetColumnByName(selected_[i].name);
-      if (!array || array->null_count() != 0) return data_loss("data.table", fmt::format("a column has missing values: {} in {}", selected_[i].name, path_));
+      if (!array || array->null_count() != 0)
+        return data_loss("data.table", fmt::format("a column has missing values: {} in {}", selected_[i].name, path_));
       batch.columns.push_back(from_arrow(selected_[i], *array));
     }
     return true;
   }
 
  private:
-  Result<void> check(const arrow::Status& status) const { return status.ok() ? Result<void>() : Result<void>(table_error(status, "read", path_)); }
+  Result<void> check(const arrow::Status& status) const {
+    return status.ok() ? Result<void>() : Result<void>(table_error(status, "read", path_));
+  }
 
   arrow::Status open() {
     ARROW_ASSIGN_OR_RAISE(const auto file, arrow::io::ReadableFile::Open(path_));

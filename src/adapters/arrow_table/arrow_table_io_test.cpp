@@ -16,8 +16,8 @@ using data::ColumnType;
 using data::Table;
 using data::TableSchema;
 
-const TableSchema kAllTypes{{"small", ColumnType::kUint8, 0},  {"number", ColumnType::kInt64, 0},  {"real", ColumnType::kFloat, 0},
-                            {"text", ColumnType::kString, 0},  {"blob", ColumnType::kBinary, 0},   {"pixels", ColumnType::kFixedBytes, 3},
+const TableSchema kAllTypes{{"small", ColumnType::kUint8, 0}, {"number", ColumnType::kInt64, 0}, {"real", ColumnType::kFloat, 0},
+                            {"text", ColumnType::kString, 0}, {"blob", ColumnType::kBinary, 0},  {"pixels", ColumnType::kFixedBytes, 3},
                             {"_off", ColumnType::kInt64, 0}};
 
 Table rows_from(std::int64_t first, std::size_t count) {

@@ -6,10 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "adapters/sqlite/testing/temporary_ledger.h"
 #include "base/failpoint.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "store/testing/job_ledger_contract.h"
+#include "store/testing/commit_and_wait.h"
 
 namespace trainyard::adapters::sqlite {
 namespace {
@@ -18,38 +19,7 @@ using store::JobLedger;
 using store::LedgerBatch;
 using store::LedgerRecovery;
 using store::testing::commit_and_wait;
-
-/// A ledger file in a directory of its own.
-class TemporaryLedger {
- public:
-  TemporaryLedger() : directory_(make_temporary_directory("trainyard-ledger-").value()) {}
-  ~TemporaryLedger() {
-    ledger_.reset();
-    (void)remove_tree(directory_).ok();
-  }
-  TemporaryLedger(const TemporaryLedger&) = delete;
-  TemporaryLedger& operator=(const TemporaryLedger&) = delete;
-
-  std::string path() const { return directory_ + "/ledger.db"; }
-  JobLedger& open() {
-    ledger_.reset();
-    ledger_ = make_sqlite_job_ledger({.path = path()}).value();
-    return *ledger_;
-  }
-  void close() { ledger_.reset(); }
-
- private:
-  std::string directory_;
-  std::unique_ptr<JobLedger> ledger_;
-};
-
-struct SqliteJobLedgerHarness {
-  SqliteJobLedgerHarness() : open(&temporary.open()) {}
-  JobLedger& ledger() { return *open; }
-  void reopen() { open = &temporary.open(); }
-  TemporaryLedger temporary;
-  JobLedger* open;
-};
+using testing::TemporaryLedger;
 
 LedgerBatch ledger_batch(std::uint64_t first, std::uint64_t count, const std::string& body = R"({"name":"train"})") {
   LedgerBatch batch;
@@ -90,14 +60,14 @@ class SqliteJobLedgerTest : public ::testing::Test {
 };
 
 TEST_F(SqliteJobLedgerTest, file_is_private) {
-  temporary_.open();
+  temporary_.reopen();
   struct stat info {};
   ASSERT_EQ(::stat(temporary_.path().c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }
 
 TEST_F(SqliteJobLedgerTest, next_commit_may_start_in_the_answer_to_the_last) {
-  JobLedger& ledger = temporary_.open();
+  JobLedger& ledger = temporary_.reopen();
   std::promise<std::size_t> finished;
   std::function<void(std::uint64_t)> commit_from = [&](std::uint64_t id) {
     ledger.commit(ledger_batch(id, 1), [&, id](const Result<void>& result) {
@@ -110,19 +80,19 @@ TEST_F(SqliteJobLedgerTest, next_commit_may_start_in_the_answer_to_the_last) {
   };
   commit_from(1);
   EXPECT_EQ(finished.get_future().get(), 50u);
-  EXPECT_EQ(temporary_.open().recover().value().live_jobs.size(), 50u);
+  EXPECT_EQ(temporary_.reopen().recover().value().live_jobs.size(), 50u);
 }
 
 TEST_F(SqliteJobLedgerTest, commit_that_waits_is_carried_out_before_the_ledger_ends) {
   std::atomic<int> answers = 0;
-  temporary_.open().commit(ledger_batch(1, 1000), [&](const Result<void>& result) { answers += result.ok() ? 1 : 100; });
+  temporary_.reopen().commit(ledger_batch(1, 1000), [&](const Result<void>& result) { answers += result.ok() ? 1 : 100; });
   temporary_.close();
   EXPECT_EQ(answers, 1);
-  EXPECT_EQ(temporary_.open().recover().value().live_jobs.size(), 1000u);
+  EXPECT_EQ(temporary_.reopen().recover().value().live_jobs.size(), 1000u);
 }
 
 TEST_F(SqliteJobLedgerTest, failed_commit_ends_all_later_ones) {
-  JobLedger& ledger = temporary_.open();
+  JobLedger& ledger = temporary_.reopen();
   ASSERT_TRUE(commit_and_wait(ledger, ledger_batch(1, 1)).ok());
   ASSERT_TRUE(arm_failpoints("ledger.after_write_before_commit=disk_full").ok());
   const Result<void> failed = commit_and_wait(ledger, ledger_batch(2, 1));
@@ -132,19 +102,19 @@ TEST_F(SqliteJobLedgerTest, failed_commit_ends_all_later_ones) {
   ASSERT_FALSE(later.ok());
   EXPECT_EQ(later.error().category, Category::kResourceExhausted);
   EXPECT_EQ(ledger.recover().value().last_job, JobId(1)) << "reads go on and show what is durable";
-  EXPECT_EQ(temporary_.open().recover().value().last_job, JobId(1));
+  EXPECT_EQ(temporary_.reopen().recover().value().last_job, JobId(1));
 }
 
 TEST_F(SqliteJobLedgerTest, commit_that_fails_after_it_became_durable_ends_all_later_ones) {
-  JobLedger& ledger = temporary_.open();
+  JobLedger& ledger = temporary_.reopen();
   ASSERT_TRUE(arm_failpoints("ledger.after_commit=io").ok());
   EXPECT_EQ(commit_and_wait(ledger, ledger_batch(1, 1)).error().id, "failpoint.injected");
   EXPECT_FALSE(commit_and_wait(ledger, ledger_batch(2, 1)).ok());
-  EXPECT_EQ(temporary_.open().recover().value().last_job, JobId(1));
+  EXPECT_EQ(temporary_.reopen().recover().value().last_job, JobId(1));
 }
 
 TEST_F(SqliteJobLedgerTest, event_number_given_twice_fails_the_whole_batch) {
-  JobLedger& ledger = temporary_.open();
+  JobLedger& ledger = temporary_.reopen();
   ASSERT_TRUE(commit_and_wait(ledger, ledger_batch(1, 1)).ok());
   LedgerBatch again = ledger_batch(2, 1);
   again.events[0].number = EventNumber(1);
@@ -153,14 +123,14 @@ TEST_F(SqliteJobLedgerTest, event_number_given_twice_fails_the_whole_batch) {
 }
 
 TEST_F(SqliteJobLedgerTest, log_is_moved_into_the_file_and_stays_short) {
-  JobLedger& ledger = temporary_.open();
+  JobLedger& ledger = temporary_.reopen();
   for (std::uint64_t i = 0; i < 40; ++i) ASSERT_TRUE(commit_and_wait(ledger, ledger_batch(1 + i * 1000, 1000, std::string(300, 'b'))).ok());
   EXPECT_LT(file_size(temporary_.path() + "-wal").value(), 24u << 20) << "40 batches wrote about twice that";
   EXPECT_GT(file_size(temporary_.path()).value(), 16u << 20);
 }
 
 TEST_F(SqliteJobLedgerTest, read_only_ledger_shows_what_is_durable_and_takes_nothing) {
-  JobLedger& ledger = temporary_.open();
+  JobLedger& ledger = temporary_.reopen();
   ASSERT_TRUE(commit_and_wait(ledger, ledger_batch(1, 3)).ok());
   // A file and a log as a killed process leaves them.
   TemporaryLedger crashed;
@@ -175,12 +145,12 @@ TEST_F(SqliteJobLedgerTest, read_only_ledger_shows_what_is_durable_and_takes_not
   }
   EXPECT_EQ(read_file(crashed.path() + "-wal").value(), log) << "nothing was written";
   EXPECT_FALSE(file_exists(crashed.path() + "-shm"));
-  EXPECT_EQ(crashed.open().recover().value().live_jobs.size(), 3u);
+  EXPECT_EQ(crashed.reopen().recover().value().live_jobs.size(), 3u);
   EXPECT_EQ(make_sqlite_job_ledger({.path = crashed.path() + "2", .read_only = true}).error().category, Category::kNotFound);
 }
 
 TEST_F(SqliteJobLedgerTest, file_of_a_newer_version_or_of_another_kind_is_refused) {
-  temporary_.open();
+  temporary_.reopen();
   temporary_.close();
   std::string bytes = read_file(temporary_.path()).value();
   bytes[63] = 2;  // The last byte of user_version in the SQLite header.
@@ -222,7 +192,7 @@ TEST_F(SqliteJobLedgerTest, death_at_any_failpoint_loses_no_acknowledged_commit_
       TemporaryLedger crashed;
       const std::uint64_t acknowledged = commit_until_death(crashed.path(), std::string(point) + "=exit@" + std::to_string(hit), 30);
       EXPECT_EQ(acknowledged, static_cast<std::uint64_t>(hit) - 1);
-      const LedgerRecovery recovery = crashed.open().recover().value();
+      const LedgerRecovery recovery = crashed.reopen().recover().value();
       const std::uint64_t durable = std::string(point) == "ledger.after_commit" ? acknowledged + 1 : acknowledged;
       EXPECT_EQ(recovery.live_jobs.size(), durable * 10) << point << " hit " << hit;
       EXPECT_EQ(recovery.idempotency.size(), durable * 10);
@@ -236,14 +206,14 @@ TEST_F(SqliteJobLedgerTest, death_at_any_failpoint_loses_no_acknowledged_commit_
 class DamagedLedgerTest : public SqliteJobLedgerTest {
  protected:
   void SetUp() override {
-    JobLedger& ledger = temporary_.open();
+    JobLedger& ledger = temporary_.reopen();
     for (std::uint64_t i = 0; i < 6; ++i) ASSERT_TRUE(commit_and_wait(ledger, ledger_batch(1 + i * 40, 40, std::string(150, 'b'))).ok());
     LedgerBatch finished;
     for (std::uint64_t id = 1; id < 100; id += 2) finished.jobs.push_back({JobId(id), false, time_from_micros(9), "finished"});
     ASSERT_TRUE(commit_and_wait(ledger, finished).ok());
     temporary_.close();
     clean_ = read_file(temporary_.path()).value();
-    text_ = ledger_text(temporary_.open());
+    text_ = ledger_text(temporary_.reopen());
     ASSERT_GT(text_.size(), 10'000u);
     temporary_.close();
   }
@@ -284,7 +254,7 @@ TEST_F(DamagedLedgerTest, file_cut_anywhere_is_found) {
 }
 
 TEST_F(DamagedLedgerTest, cut_log_recovers_a_prefix_of_the_commits) {
-  JobLedger& ledger = temporary_.open();
+  JobLedger& ledger = temporary_.reopen();
   std::vector<std::string> states{ledger_text(ledger)};
   for (std::uint64_t first = 241; first < 261; first += 5) {
     ASSERT_TRUE(commit_and_wait(ledger, ledger_batch(first, 5)).ok());
@@ -303,7 +273,7 @@ TEST_F(DamagedLedgerTest, cut_log_recovers_a_prefix_of_the_commits) {
 }
 
 TEST_F(DamagedLedgerTest, flip_of_a_bit_in_the_log_is_found_or_costs_the_last_commit_alone) {
-  JobLedger& ledger = temporary_.open();
+  JobLedger& ledger = temporary_.reopen();
   for (std::uint64_t first = 241; first < 261; first += 5) ASSERT_TRUE(commit_and_wait(ledger, ledger_batch(first, 5)).ok());
   const std::string before_last = ledger_text(ledger);
   ASSERT_TRUE(commit_and_wait(ledger, ledger_batch(261, 5)).ok());
@@ -323,7 +293,3 @@ TEST_F(DamagedLedgerTest, flip_of_a_bit_in_the_log_is_found_or_costs_the_last_co
 
 }  // namespace
 }  // namespace trainyard::adapters::sqlite
-
-namespace trainyard::store::testing {
-INSTANTIATE_TYPED_TEST_SUITE_P(Sqlite, JobLedgerContract, adapters::sqlite::SqliteJobLedgerHarness);
-}  // namespace trainyard::store::testing

@@ -28,13 +28,16 @@ void sync(const AgentContext& context, const net::Request& request, const net::R
   Result<exec::NodeObservation> observation = body.ok() ? exec::node_observation_from(*body) : Result<exec::NodeObservation>(body.error());
   const Result<std::uint64_t> seen = number(request.query_value("seen").value_or("0"), "seen");
   const Result<std::uint64_t> wait = number(request.query_value("wait_us").value_or("0"), "wait_us");
-  for (const Error* error : {observation.ok() ? nullptr : &observation.error(), seen.ok() ? nullptr : &seen.error(), wait.ok() ? nullptr : &wait.error()}) {
+  for (const Error* error :
+       {observation.ok() ? nullptr : &observation.error(), seen.ok() ? nullptr : &seen.error(), wait.ok() ? nullptr : &wait.error()}) {
     if (error != nullptr) return responder->respond(net::problem_response(*error, request.request_id));
   }
   observation->node.text = request.path_parameters.at("node");
-  context.sync(*observation, *seen, Duration(static_cast<std::int64_t>(*wait)), [responder, id = request.request_id](const Result<exec::DesiredState>& state) {
-    responder->respond(state.ok() ? net::json_response(200, exec::to_document(*state)) : net::problem_response(state.error(), id));
-  });
+  context.sync(
+      *observation, *seen, Duration(static_cast<std::int64_t>(*wait)),
+      [responder, id = request.request_id](const Result<exec::DesiredState>& state) {
+        responder->respond(state.ok() ? net::json_response(200, exec::to_document(*state)) : net::problem_response(state.error(), id));
+      });
 }
 
 std::vector<std::string> lines_of(std::string_view body) {

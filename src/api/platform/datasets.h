@@ -13,7 +13,7 @@ struct DatasetContext {
   store::ObjectStore& objects;
 };
 
-/// Adds POST /api/v1/datasets/{name}/versions, which publishes a version: 201, or 200 when its idempotency key did before. A job may publish
+/// Adds POST /api/v1/datasets/{name}/versions, which publishes a version: 201, or 200 when its key did so before. A job may publish
 /// in its own attempt's name only, and every file must lie in the object store.
 /// Adds GET /api/v1/datasets (the newest version of each layer), /api/v1/datasets/{name} (all versions, without their files) and
 /// /api/v1/datasets/{name}/versions/{version}?layer= (a number or "latest", by default of the curated layer; with files and lineage).

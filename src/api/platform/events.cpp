@@ -23,7 +23,9 @@ Document event_document(const store::EventRecord& event) {
   return out;
 }
 
-std::string sse_text(const store::EventRecord& event) { return net::sse_event(event.number.text(), event.type, to_json(event_document(event))); }
+std::string sse_text(const store::EventRecord& event) {
+  return net::sse_event(event.number.text(), event.type, to_json(event_document(event)));
+}
 
 /// One client that follows the event log: first what the ledger holds, then what is published, each event once and in order.
 /// Lives on the strand; the ledger is read on the reading thread.

@@ -31,7 +31,8 @@ struct JobContext {
 /// "17" or "last" (the newest). Errors: INVALID_ARGUMENT "job.id".
 Result<JobId> parse_job_id(std::string_view text);
 
-/// Fetches a job as of the last commit, live or ended, and calls `done` on the strand or the reading thread. Errors: NOT_FOUND "job.unknown".
+/// Fetches a job as of the last commit, live or ended, and calls `done` on the strand or the reading thread. Errors: NOT_FOUND
+/// "job.unknown".
 void find_job(JobContext context, JobId id, std::function<void(Result<jobs::Job>)> done);
 
 /// Calls `send` with the problem details or with what `render` makes of the value.

@@ -112,7 +112,8 @@ class JobWait : public std::enable_shared_from_this<JobWait> {
 
  private:
   void on_event(const store::EventRecord& event) {
-    const std::optional<JobState> state = event.job == id_ ? job_state_from(parse_json(event.body)->operator[]("state").text()) : std::nullopt;
+    const std::optional<JobState> state =
+        event.job == id_ ? job_state_from(parse_json(event.body)->operator[]("state").text()) : std::nullopt;
     if (state && is_terminal(*state)) finish();
   }
 
@@ -208,26 +209,20 @@ void add_job_routes(net::Router& router, JobContext context, exec::ExecutionBack
   const auto add = [&router](std::string method, std::string pattern, Permission permission, net::Handler handler) {
     router.add({std::move(method), std::move(pattern), permission, std::move(handler), std::size_t{1} << 20});
   };
-  add("POST", "/api/v1/jobs", Permission::kOperator, [context](net::Request request, net::ResponderPtr responder) {
-    submit(context, std::move(request), std::move(responder));
-  });
-  add("GET", "/api/v1/jobs", Permission::kViewer, [context](const net::Request& request, net::ResponderPtr responder) {
-    list(context, request, std::move(responder));
-  });
-  add("GET", "/api/v1/jobs/{id}", Permission::kViewer, [context](const net::Request& request, const net::ResponderPtr& responder) {
-    get(context, request, responder);
-  });
+  add("POST", "/api/v1/jobs", Permission::kOperator,
+      [context](net::Request request, net::ResponderPtr responder) { submit(context, std::move(request), std::move(responder)); });
+  add("GET", "/api/v1/jobs", Permission::kViewer,
+      [context](const net::Request& request, net::ResponderPtr responder) { list(context, request, std::move(responder)); });
+  add("GET", "/api/v1/jobs/{id}", Permission::kViewer,
+      [context](const net::Request& request, const net::ResponderPtr& responder) { get(context, request, responder); });
   for (const auto& [method, pattern] : {std::pair("DELETE", "/api/v1/jobs/{id}"), std::pair("POST", "/api/v1/jobs/{id}/cancel")}) {
-    add(method, pattern, Permission::kOperator, [context](const net::Request& request, const net::ResponderPtr& responder) {
-      cancel(context, request, responder);
-    });
+    add(method, pattern, Permission::kOperator,
+        [context](const net::Request& request, const net::ResponderPtr& responder) { cancel(context, request, responder); });
   }
-  add("GET", "/api/v1/jobs/{id}/explain", Permission::kViewer, [context](const net::Request& request, const net::ResponderPtr& responder) {
-    explain(context, request, responder);
-  });
-  add("GET", "/api/v1/nodes", Permission::kViewer, [context, &backend](const net::Request&, const net::ResponderPtr& responder) {
-    nodes(context, backend, responder);
-  });
+  add("GET", "/api/v1/jobs/{id}/explain", Permission::kViewer,
+      [context](const net::Request& request, const net::ResponderPtr& responder) { explain(context, request, responder); });
+  add("GET", "/api/v1/nodes", Permission::kViewer,
+      [context, &backend](const net::Request&, const net::ResponderPtr& responder) { nodes(context, backend, responder); });
 }
 
 }  // namespace trainyard::api

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <charconv>
 
-
 namespace trainyard::api {
 
 std::uint64_t WatchedLogStore::subscribe(Listener listener) {
@@ -64,9 +63,12 @@ std::optional<LogPosition> parse_position(std::string_view text) {
 
 std::string_view name_of(store::LogStream stream) {
   switch (stream) {
-    case store::LogStream::kStdout: return "stdout";
-    case store::LogStream::kStderr: return "stderr";
-    case store::LogStream::kSystem: return "system";
+    case store::LogStream::kStdout:
+      return "stdout";
+    case store::LogStream::kStderr:
+      return "stderr";
+    case store::LogStream::kSystem:
+      return "system";
   }
   return "system";
 }
@@ -97,7 +99,8 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
     std::optional<LogPosition> resume;
   };
 
-  LogFollower(JobContext context, WatchedLogStore& logs, Options options, std::shared_ptr<net::ResponseStream> stream)  // shared: as the port says
+  LogFollower(JobContext context, WatchedLogStore& logs, Options options,
+              std::shared_ptr<net::ResponseStream> stream)  // shared: as the port says
       : context_(context), logs_(logs), options_(std::move(options)), stream_(std::move(stream)) {}
 
   /// Called on the strand.
@@ -254,9 +257,10 @@ void serve(JobContext context, WatchedLogStore& logs, const net::Request& reques
 }  // namespace
 
 void add_log_routes(net::Router& router, JobContext context, WatchedLogStore& logs) {
-  router.add({"GET", "/api/v1/jobs/{id}/logs", net::Permission::kViewer,
-              [context, &logs](const net::Request& request, const net::ResponderPtr& responder) { serve(context, logs, request, responder); },
-              std::size_t{1} << 16});
+  router.add(
+      {"GET", "/api/v1/jobs/{id}/logs", net::Permission::kViewer,
+       [context, &logs](const net::Request& request, const net::ResponderPtr& responder) { serve(context, logs, request, responder); },
+       std::size_t{1} << 16});
 }
 
 }  // namespace trainyard::api

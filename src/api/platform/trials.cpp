@@ -21,7 +21,8 @@ void add_trial_routes(net::Router& router, Executor& strand, Clock& clock, tune:
     const Result<std::int64_t> step = Document(request.path_parameters.at("step")).as_int();
     const Result<std::int64_t> wait = Document(request.query_value("wait").value_or("0")).as_int();
     if (!job.ok() || !step.ok() || !wait.ok()) {
-      return responder->respond(net::problem_response(invalid_argument("query.number", "job, step and wait must be integers"), request.request_id));
+      return responder->respond(
+          net::problem_response(invalid_argument("query.number", "job, step and wait must be integers"), request.request_id));
     }
     const Duration span = std::chrono::seconds(std::clamp<std::int64_t>(*wait, 0, kWaitMaxSeconds));
     strand.post([&strand, &clock, &board, id = JobId(static_cast<std::uint64_t>(*job)), step = *step, span, responder] {

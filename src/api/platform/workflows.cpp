@@ -42,13 +42,14 @@ void run(WorkflowContext context, const net::Request& request, const net::Respon
   Result<Document> body = parse_yaml(request.body, request.query_value("file").value_or("workflow.yaml"));
   if (body.ok()) body = workflow::resolve_directory(*body, request.query_value("directory").value_or(""));
   if (!body.ok()) return responder->respond(net::problem_response(body.error(), request.request_id));
-  context.strand.post([context, source = std::move(body).value(), responder, request_id = request.request_id, owner = request.principal.name] {
-    context.workflows.submit(source, owner, [context, responder, request_id](const Result<WorkflowRunId>& id) {
-      if (!id.ok()) return responder->respond(net::problem_response(id.error(), request_id));
-      // The run becomes readable with the write that this is a release of.
-      context.strand.post([context, id = *id, responder, request_id] { answer(context, id, 201, responder, request_id); });
-    });
-  });
+  context.strand.post(
+      [context, source = std::move(body).value(), responder, request_id = request.request_id, owner = request.principal.name] {
+        context.workflows.submit(source, owner, [context, responder, request_id](const Result<WorkflowRunId>& id) {
+          if (!id.ok()) return responder->respond(net::problem_response(id.error(), request_id));
+          // The run becomes readable with the write that this is a release of.
+          context.strand.post([context, id = *id, responder, request_id] { answer(context, id, 201, responder, request_id); });
+        });
+      });
 }
 
 void list(WorkflowContext context, const net::Request& request, const net::ResponderPtr& responder) {

@@ -14,21 +14,29 @@ namespace trainyard::apps {
 int exit_code_of(Category category) {
   switch (category) {
     case Category::kInvalidArgument:
-    case Category::kOutOfRange: return kUsage;
-    case Category::kNotFound: return kNotFound;
+    case Category::kOutOfRange:
+      return kUsage;
+    case Category::kNotFound:
+      return kNotFound;
     case Category::kUnauthenticated:
-    case Category::kPermissionDenied: return kAuthentication;
+    case Category::kPermissionDenied:
+      return kAuthentication;
     case Category::kAlreadyExists:
-    case Category::kAborted: return kConflict;
+    case Category::kAborted:
+      return kConflict;
     case Category::kUnavailable:
-    case Category::kDeadlineExceeded: return kUnavailable;
-    case Category::kResourceExhausted: return kQuota;
-    case Category::kCancelled: return kInterrupted;
+    case Category::kDeadlineExceeded:
+      return kUnavailable;
+    case Category::kResourceExhausted:
+      return kQuota;
+    case Category::kCancelled:
+      return kInterrupted;
     case Category::kFailedPrecondition:
     case Category::kUnknown:
     case Category::kUnimplemented:
     case Category::kInternal:
-    case Category::kDataLoss: return kFailed;
+    case Category::kDataLoss:
+      return kFailed;
   }
   return kFailed;
 }
@@ -93,7 +101,8 @@ std::string age(const std::string& rfc3339) {
 Result<std::string> resolve_job(client::ApiClient& api, const std::string& selector) {
   if (selector != "last") return net::percent_encode(selector);
   ASSIGN_OR_RETURN(const Document page, api.get("/api/v1/jobs?limit=1"));
-  if (page["jobs"].items().empty()) return not_found("job.unknown", "there is no job yet: submit one with `trainyard job submit -- COMMAND`");
+  if (page["jobs"].items().empty())
+    return not_found("job.unknown", "there is no job yet: submit one with `trainyard job submit -- COMMAND`");
   return page["jobs"].items().front()["id"].text();
 }
 

@@ -31,8 +31,8 @@ int exit_code_of(Category category);
 
 /// What every command can reach: the server it was told of and how to print. Made once in main.
 struct CommandContext {
-  std::string url;           ///< --url
-  std::string token_file;    ///< --token-file
+  std::string url;         ///< --url
+  std::string token_file;  ///< --token-file
   std::string output = "table";
   bool quiet = false;
   int exit_code = kOk;

@@ -43,7 +43,8 @@ class DemoServer {
   pid_t pid() const { return pid_; }
 
  private:
-  DemoServer(pid_t pid, UniqueFd lifeline, std::string ready_file) : pid_(pid), lifeline_(std::move(lifeline)), ready_file_(std::move(ready_file)) {}
+  DemoServer(pid_t pid, UniqueFd lifeline, std::string ready_file)
+      : pid_(pid), lifeline_(std::move(lifeline)), ready_file_(std::move(ready_file)) {}
 
   pid_t pid_ = 0;
   UniqueFd lifeline_;
@@ -101,8 +102,9 @@ Result<client::ServerAddress> DemoServer::wait_until_ready() {
       return client::ServerAddress{ready["url"].text(), ready["token_file"].text()};
     }
     if (ended_within(pid_, std::chrono::milliseconds(50))) {
-      return unavailable("demo.server_ended", fmt::format("the server ended before it served; its log: {}",
-                                                          read_file(std::filesystem::path(ready_file_).parent_path() / "server.log").value_or("")));
+      return unavailable("demo.server_ended",
+                         fmt::format("the server ended before it served; its log: {}",
+                                     read_file(std::filesystem::path(ready_file_).parent_path() / "server.log").value_or("")));
     }
   }
   return Error{Category::kDeadlineExceeded, "demo.server_slow", "the server did not serve within 30 s", {}, {}};
@@ -169,13 +171,14 @@ void print_ways_on(const client::ServerAddress& address, bool kept) {
     fmt::print("\nThe server is stopped. `trainyard demo --keep --data DIR` leaves it running to look around.\n");
     return;
   }
-  fmt::print("\nLook further:\n"
-             "  curl -H \"Authorization: Bearer $(cat {1})\" {0}/api/v1/jobs\n"
-             "  MLFLOW_TRACKING_URI={0} MLFLOW_TRACKING_TOKEN=$(cat {1}) mlflow runs search --experiment-name Default\n"
-             "  trainyard --url {0} --token-file {1} job ls\n"
-             "  trainyard --url {0} --token-file {1} model ls\n"
-             "  trainyard --url {0} --token-file {1} down\n",
-             address.url, address.token_file);
+  fmt::print(
+      "\nLook further:\n"
+      "  curl -H \"Authorization: Bearer $(cat {1})\" {0}/api/v1/jobs\n"
+      "  MLFLOW_TRACKING_URI={0} MLFLOW_TRACKING_TOKEN=$(cat {1}) mlflow runs search --experiment-name Default\n"
+      "  trainyard --url {0} --token-file {1} job ls\n"
+      "  trainyard --url {0} --token-file {1} model ls\n"
+      "  trainyard --url {0} --token-file {1} down\n",
+      address.url, address.token_file);
 }
 
 Result<Document> run_pipeline(const DemoOptions& options, const client::ServerAddress& address) {
@@ -203,7 +206,8 @@ int run_demo(CommandContext& context, const DemoOptions& options) {
   if (!server.ok()) return context.fail(server.error()), context.exit_code;
   Result<client::ServerAddress> address = (*server)->wait_until_ready();
   if (!address.ok()) return context.fail(address.error()), context.exit_code;
-  fmt::print("server ready at {} after {:.2f} s, data in {}\n", address->url, static_cast<double>((clock.monotonic_now() - begin).count()) / 1e6, data);
+  fmt::print("server ready at {} after {:.2f} s, data in {}\n", address->url,
+             static_cast<double>((clock.monotonic_now() - begin).count()) / 1e6, data);
 
   const Result<Document> run = run_pipeline(options, *address);
   const double seconds = static_cast<double>((clock.monotonic_now() - begin).count()) / 1e6;
@@ -214,11 +218,13 @@ int run_demo(CommandContext& context, const DemoOptions& options) {
     summary.set("error", run.error().describe());
     context.fail(run.error());
   } else {
-    fmt::print("\n{}\n{} in {:.1f} s, test accuracy {}\n", workflow_table(*run), (*run)["state"].text(), seconds, to_json(summary["test_accuracy"]));
+    fmt::print("\n{}\n{} in {:.1f} s, test accuracy {}\n", workflow_table(*run), (*run)["state"].text(), seconds,
+               to_json(summary["test_accuracy"]));
     context.exit_code = (*run)["state"].text() == "SUCCEEDED" ? kOk : kFailed;
   }
   if (!options.summary_out.empty()) {
-    if (Result<void> written = write_file_atomically(options.summary_out, to_pretty_json(summary) + "\n", 0644); !written.ok()) context.fail(written.error());
+    if (Result<void> written = write_file_atomically(options.summary_out, to_pretty_json(summary) + "\n", 0644); !written.ok())
+      context.fail(written.error());
   }
   print_ways_on(*address, options.keep);
   if (options.keep) (*server)->release();

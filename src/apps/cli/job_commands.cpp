@@ -1,5 +1,5 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <chrono>
 
@@ -65,19 +65,20 @@ int code_of_ended_job(const std::string& state, const Document& exit_code) {
 /// Prints the log and returns the job's own exit code at its end.
 Result<int> follow_log(client::ApiClient& api, const std::string& id, const std::string& query, bool prefix) {
   int code = kOk;
-  Result<void> followed = api.follow("/api/v1/jobs/" + id + "/logs" + query, [&](const std::string&, const std::string& event, const std::string& data) {
-    const Result<Document> value = parse_json(data);
-    if (!value.ok()) return true;
-    if (event == "end") {
-      code = code_of_ended_job((*value)["state"].text(), (*value)["exit_code"]);
-      return false;
-    }
-    const std::string& text = (*value)["text"].text();
-    if (prefix) fmt::print("[{}] ", (*value)["rank"].as_int().value_or(0));
-    fmt::print((*value)["stream"].text() == "stderr" ? stderr : stdout, "{}", text);
-    std::fflush(stdout);
-    return true;
-  });
+  Result<void> followed =
+      api.follow("/api/v1/jobs/" + id + "/logs" + query, [&](const std::string&, const std::string& event, const std::string& data) {
+        const Result<Document> value = parse_json(data);
+        if (!value.ok()) return true;
+        if (event == "end") {
+          code = code_of_ended_job((*value)["state"].text(), (*value)["exit_code"]);
+          return false;
+        }
+        const std::string& text = (*value)["text"].text();
+        if (prefix) fmt::print("[{}] ", (*value)["rank"].as_int().value_or(0));
+        fmt::print((*value)["stream"].text() == "stderr" ? stderr : stdout, "{}", text);
+        std::fflush(stdout);
+        return true;
+      });
   if (!followed.ok()) return std::move(followed).error();
   return code;
 }
@@ -100,9 +101,7 @@ void submit(CommandContext& context, const SubmitOptions& options) {
     return;
   }
   if (context.quiet) return fmt::print("{}\n", id);
-  print(context, *job, [&id](const Document& shown) {
-    return fmt::format("job {} {}\n", id, shown["state"].text());
-  });
+  print(context, *job, [&id](const Document& shown) { return fmt::format("job {} {}\n", id, shown["state"].text()); });
 }
 
 std::string jobs_table(const Document& page) {
@@ -127,7 +126,8 @@ void list(CommandContext& context, std::int64_t limit) {
 }
 
 /// Runs `act` with a connection and the selected job's id.
-void with_job(CommandContext& context, const std::string& selector, const std::function<void(client::ApiClient&, const std::string&)>& act) {
+void with_job(CommandContext& context, const std::string& selector,
+              const std::function<void(client::ApiClient&, const std::string&)>& act) {
   Result<std::unique_ptr<client::ApiClient>> api = context.connect();
   if (!api.ok()) return context.fail(api.error());
   const Result<std::string> id = resolve_job(**api, selector);
@@ -166,9 +166,8 @@ void wait(CommandContext& context, const std::string& selector) {
     const Result<Document> job = wait_for_end(api, id);
     if (!job.ok()) return context.fail_own(job.error());
     context.exit_code = code_of_ended_job((*job)["state"].text(), (*job)["exit_code"]);
-    print(context, *job, [&id](const Document& shown) {
-      return fmt::format("job {} {}: {}\n", id, shown["state"].text(), shown["reason"].text());
-    });
+    print(context, *job,
+          [&id](const Document& shown) { return fmt::format("job {} {}: {}\n", id, shown["state"].text(), shown["reason"].text()); });
   });
 }
 

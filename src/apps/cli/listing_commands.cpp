@@ -1,5 +1,5 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "apps/cli/command_line.h"
 
@@ -10,9 +10,9 @@ namespace {
 struct Listing {
   std::string noun;
   std::string doc;
-  std::string collection;             ///< "/api/v1/runs"
-  std::string items;                  ///< Key of the list in the answer.
-  std::vector<std::string> columns;   ///< Keys of an item, in order.
+  std::string collection;            ///< "/api/v1/runs"
+  std::string items;                 ///< Key of the list in the answer.
+  std::vector<std::string> columns;  ///< Keys of an item, in order.
 };
 
 const std::vector<Listing>& listings() {

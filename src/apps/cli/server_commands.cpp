@@ -1,5 +1,5 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "apps/cli/command_line.h"
 #include "apps/programs.h"
@@ -25,7 +25,8 @@ struct Check {
 
 Result<std::string> check_programs() {
   std::string found;
-  for (const char* program : {"trainyard-server", "trainyard-agent", "trainyard-warden", "trainyard-etl", "trainyard-train", "trainyard-serve"}) {
+  for (const char* program :
+       {"trainyard-server", "trainyard-agent", "trainyard-warden", "trainyard-etl", "trainyard-train", "trainyard-serve"}) {
     ASSIGN_OR_RETURN(const std::string path, find_program(program));
     found = path;
   }
@@ -49,7 +50,8 @@ Result<std::string> check_server(const CommandContext& context) {
 void doctor(CommandContext& context) {
   const std::vector<Check> checks{{"programs", check_programs()}, {"disk", check_temporary_space()}, {"server", check_server(context)}};
   for (const Check& check : checks) {
-    fmt::print("{:<10} {}  {}\n", check.what, check.outcome.ok() ? "ok    " : "FAILED", check.outcome.ok() ? *check.outcome : check.outcome.error().describe());
+    fmt::print("{:<10} {}  {}\n", check.what, check.outcome.ok() ? "ok    " : "FAILED",
+               check.outcome.ok() ? *check.outcome : check.outcome.error().describe());
     if (!check.outcome.ok()) context.exit_code = kFailed;
   }
 }

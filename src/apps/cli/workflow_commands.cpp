@@ -1,6 +1,6 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/workflow_view.h"
@@ -18,7 +18,8 @@ void run(CommandContext& context, const std::string& file, bool detach) {
   if (!run.ok()) return context.fail(run.error());
   if (detach) {
     if (context.quiet) return fmt::print("{}\n", (*run)["id"].text());
-    return print(context, *run, [](const Document& shown) { return fmt::format("workflow run {} {}\n", shown["id"].text(), shown["state"].text()); });
+    return print(context, *run,
+                 [](const Document& shown) { return fmt::format("workflow run {} {}\n", shown["id"].text(), shown["state"].text()); });
   }
   const Result<Document> ended = watch_workflow(**api, (*run)["id"].text(), ::isatty(STDOUT_FILENO) == 1);
   if (!ended.ok()) return context.fail(ended.error());

@@ -107,7 +107,8 @@ std::string task_figures(const Document& task) {
   const auto add = [&text](std::string_view key, const Document& value) {
     if (!value.is_number()) return;
     if (!text.empty()) text += ", ";
-    text += value.kind() == Document::Kind::kDouble ? fmt::format("{} {:.4g}", key, value.as_double().value()) : fmt::format("{} {}", key, to_json(value));
+    text += value.kind() == Document::Kind::kDouble ? fmt::format("{} {:.4g}", key, value.as_double().value())
+                                                    : fmt::format("{} {}", key, to_json(value));
   };
   for (const auto& [key, value] : task["output"]["result"].members()) add(key, value);
   if (text.empty()) text = task["output"]["ready_url"].text();

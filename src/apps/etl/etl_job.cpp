@@ -35,7 +35,9 @@ class ScratchDirectory {
 class RunnerMonitor final : public data::TaskMonitor {
  public:
   explicit RunnerMonitor(runner::JobContext& context) : context_(context) {}
-  void progress(std::int64_t done, std::int64_t total, std::string_view message) override { context_.events.progress(done, total, message); }
+  void progress(std::int64_t done, std::int64_t total, std::string_view message) override {
+    context_.events.progress(done, total, message);
+  }
   bool stop_requested() override { return context_.stop.stop_requested(); }
 
  private:
@@ -55,18 +57,20 @@ Result<Output> output_of(const runner::RunnerSpec& spec, const std::string& conf
     const auto& [key, dataset] = named != spec.outputs.end() ? *named : *spec.outputs.begin();
     if (!dataset.layer.empty() && dataset.layer != layer) {
       return invalid_argument("spec.output",
-                              fmt::format("a job of kind {} publishes the layer {}, not {}; write the output as {}/{}", spec.kind, layer, dataset.layer,
-                                          dataset.name, layer),
+                              fmt::format("a job of kind {} publishes the layer {}, not {}; write the output as {}/{}", spec.kind, layer,
+                                          dataset.layer, dataset.name, layer),
                               "/outputs/" + key);
     }
     if (!configured.empty() && configured != dataset.name) {
       return invalid_argument("spec.output",
-                              fmt::format("the configuration and the output name different datasets: {} and {}", configured, dataset.name), "/config/dataset");
+                              fmt::format("the configuration and the output name different datasets: {} and {}", configured, dataset.name),
+                              "/config/dataset");
     }
     output = {key, dataset.name};
   }
   if (output.dataset.empty()) {
-    return invalid_argument("spec.output", fmt::format("the job does not say what to publish; add an output such as data: fashion/{}", layer), "/outputs");
+    return invalid_argument("spec.output",
+                            fmt::format("the job does not say what to publish; add an output such as data: fashion/{}", layer), "/outputs");
   }
   TRY(check_dataset_name(output.dataset));
   return output;
@@ -84,7 +88,8 @@ struct Workplace {
   ScratchDirectory scratch;
 
   static Result<Workplace> make(runner::JobContext& context) {
-    if (context.spec.object_root.empty()) return invalid_argument("spec.missing_key", "the spec names no object_root to write objects to", "/object_root");
+    if (context.spec.object_root.empty())
+      return invalid_argument("spec.missing_key", "the spec names no object_root to write objects to", "/object_root");
     ASSIGN_OR_RETURN(std::unique_ptr<store::ObjectStore> objects, adapters::localfs::make_local_object_store(context.spec.object_root));
     ASSIGN_OR_RETURN(std::unique_ptr<data::VersionPublisher> publisher, make_publisher(context.environment, context.stop, context.clock));
     ASSIGN_OR_RETURN(ScratchDirectory scratch, ScratchDirectory::make(context.environment.workdir + "/etl-scratch"));
@@ -128,7 +133,8 @@ Result<void> run_curate(runner::JobContext& context, data::TableIo& tables) {
 Result<void> run_kind(runner::JobContext& context, data::TableIo& tables) {
   if (context.spec.kind == "ingest") return run_ingest(context, tables);
   if (context.spec.kind == "curate") return run_curate(context, tables);
-  return invalid_argument("spec.kind", fmt::format("this program runs jobs of kind ingest and curate, not: {}", context.spec.kind), "/kind");
+  return invalid_argument("spec.kind", fmt::format("this program runs jobs of kind ingest and curate, not: {}", context.spec.kind),
+                          "/kind");
 }
 
 /// Whether the fault lies in the data and not in the configuration: a retry or another setting would not help.
@@ -150,9 +156,10 @@ Result<data::CurateInput> curate_input_from(const runner::InputDataset& dataset)
   ASSIGN_OR_RETURN(const DatasetLayer layer, parse_dataset_layer(dataset.layer));
   input.version = {dataset.name, layer, dataset.version};
   const auto unusable = [&input](std::string_view what) {
-    return invalid_argument("data.input", fmt::format("a dataset version cannot be curated, {}; name a raw version of images that an ingest job "
-                                                      "published: {}",
-                                                      what, input.version.text()));
+    return invalid_argument("data.input",
+                            fmt::format("a dataset version cannot be curated, {}; name a raw version of images that an ingest job "
+                                        "published: {}",
+                                        what, input.version.text()));
   };
   if (layer != DatasetLayer::kRaw) return unusable("it is not raw");
   const std::string pixels = type_of_column(dataset.schema, "pixels");

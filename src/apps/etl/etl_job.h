@@ -7,8 +7,8 @@
 
 namespace trainyard::apps {
 
-/// Runs a job of kind ingest or curate, whatever its spec says, and sends its `result` event with the exact counts. Returns 0; 75 when it was
-/// asked to stop (nothing was published, the next attempt starts afresh); 65 with the reason on stderr and as an event for data that
+/// Runs a job of kind ingest or curate, whatever its spec says, and sends its `result` event with the exact counts. Returns 0; 75 when it
+/// was asked to stop (nothing was published, the next attempt starts afresh); 65 with the reason on stderr and as an event for data that
 /// cannot be used. Errors: those of the configuration and the environment.
 Result<runner::ExitCode> run_etl_job(runner::JobContext& context, data::TableIo& tables);
 

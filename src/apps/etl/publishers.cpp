@@ -14,7 +14,9 @@ namespace {
 constexpr Duration kFirstPause = std::chrono::milliseconds(100);
 constexpr Duration kLongestPause = std::chrono::seconds(5);
 
-bool worth_another_try(const Error& error) { return error.category == Category::kUnavailable || error.category == Category::kDeadlineExceeded; }
+bool worth_another_try(const Error& error) {
+  return error.category == Category::kUnavailable || error.category == Category::kDeadlineExceeded;
+}
 
 Result<DatasetVersionKey> key_from(const Document& answer) {
   DatasetVersionKey key;
@@ -63,7 +65,8 @@ Result<DatasetVersionKey> FilePublisher::publish(const data::VersionDraft& draft
   }
 }
 
-Result<std::unique_ptr<data::VersionPublisher>> make_publisher(const runner::Environment& environment, runner::StopSignal& stop, const Clock& clock) {
+Result<std::unique_ptr<data::VersionPublisher>> make_publisher(const runner::Environment& environment, runner::StopSignal& stop,
+                                                               const Clock& clock) {
   if (environment.api_url.empty()) {
     return std::unique_ptr<data::VersionPublisher>(std::make_unique<FilePublisher>(environment.workdir + "/versions", clock));
   }

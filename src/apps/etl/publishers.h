@@ -9,8 +9,9 @@
 
 namespace trainyard::apps {
 
-/// Publishes through POST /api/v1/datasets/{name}/versions with the attempt's token. While the server is away it tries again for `patience`,
-/// since a publication is idempotent; a stop request ends the wait. Errors: those of the server, UNAVAILABLE or DEADLINE_EXCEEDED.
+/// Publishes through POST /api/v1/datasets/{name}/versions with the attempt's token. While the server is away it tries again for
+/// `patience`, since a publication is idempotent; a stop request ends the wait. Errors: those of the server, UNAVAILABLE or
+/// DEADLINE_EXCEEDED.
 class ApiPublisher final : public data::VersionPublisher {
  public:
   struct Settings {
@@ -18,7 +19,8 @@ class ApiPublisher final : public data::VersionPublisher {
     std::string token;
     Duration patience = std::chrono::seconds(60);
   };
-  ApiPublisher(Settings settings, runner::StopSignal& stop, const Clock& clock) : settings_(std::move(settings)), stop_(stop), clock_(clock) {}
+  ApiPublisher(Settings settings, runner::StopSignal& stop, const Clock& clock)
+      : settings_(std::move(settings)), stop_(stop), clock_(clock) {}
 
   Result<DatasetVersionKey> publish(const data::VersionDraft& draft) override;
 
@@ -44,6 +46,7 @@ class FilePublisher final : public data::VersionPublisher {
 };
 
 /// The publisher for a job: the server's API if the environment names a server, else files in `versions` of the working directory.
-Result<std::unique_ptr<data::VersionPublisher>> make_publisher(const runner::Environment& environment, runner::StopSignal& stop, const Clock& clock);
+Result<std::unique_ptr<data::VersionPublisher>> make_publisher(const runner::Environment& environment, runner::StopSignal& stop,
+                                                               const Clock& clock);
 
 }  // namespace trainyard::apps

@@ -11,15 +11,17 @@ Error unknown_kind(const std::string& kind) {
   std::vector<std::string> kinds;
   for (const RunnerKind& runner : builtin_runners()) kinds.emplace_back(runner.kind);
   const std::optional<std::string> match = nearest(kind, kinds);
-  return invalid_argument("spec.kind", fmt::format("unknown kind \"{}\"{}; known kinds: {}", kind,
-                                                   match ? fmt::format("; did you mean \"{}\"?", *match) : "", fmt::join(kinds, ", ")),
+  return invalid_argument("spec.kind",
+                          fmt::format("unknown kind \"{}\"{}; known kinds: {}", kind,
+                                      match ? fmt::format("; did you mean \"{}\"?", *match) : "", fmt::join(kinds, ", ")),
                           "/kind");
 }
 
 Error with_ways_to_get_it(Error error, const std::string& name) {
   error.message += fmt::format(
       "; to get it, run a workflow that ingests and curates \"{0}\" (`trainyard workflow run FILE`), publish a version with "
-      "POST /api/v1/datasets/{0}/versions, or name another dataset (`trainyard dataset ls`)", name);
+      "POST /api/v1/datasets/{0}/versions, or name another dataset (`trainyard dataset ls`)",
+      name);
   return error;
 }
 

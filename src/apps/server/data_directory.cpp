@@ -24,7 +24,8 @@ Result<DataDirectory> DataDirectory::open(const std::string& path) {
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     const std::string holder = read_file(lock_path, 64).value_or("unknown");
     return failed_precondition("data.locked", fmt::format("another server uses this data directory: stop it with `trainyard down`, or name "
-                                                          "another directory with --data; directory: {}, pid: {}", root, holder));
+                                                          "another directory with --data; directory: {}, pid: {}",
+                                                          root, holder));
   }
   if (::ftruncate(lock.get(), 0) != 0) return system_error(errno, "ftruncate", lock_path);
   TRY(write_all(lock.get(), fmt::format("{}", ::getpid()), lock_path));

@@ -18,12 +18,14 @@ std::vector<jobs::MetricPoint> metric_points(const std::vector<Document>& events
 }
 
 bool is_transient(const Error& error) {
-  return error.category == Category::kUnavailable || error.category == Category::kResourceExhausted || error.category == Category::kDeadlineExceeded;
+  return error.category == Category::kUnavailable || error.category == Category::kResourceExhausted ||
+         error.category == Category::kDeadlineExceeded;
 }
 
 }  // namespace
 
-void JobEvents::append(const RankKey& rank, std::uint64_t first, std::vector<std::string> lines, std::function<void(Result<std::uint64_t>)> done) {
+void JobEvents::append(const RankKey& rank, std::uint64_t first, std::vector<std::string> lines,
+                       std::function<void(Result<std::uint64_t>)> done) {
   std::vector<Document> events;
   for (const std::string& line : lines) {
     // The warden lets only JSON pass; a damaged line still counts, or the numbers would shift.

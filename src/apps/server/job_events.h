@@ -18,7 +18,8 @@ class JobEvents final : public adapters::agent_pool::EventSink {
 
   explicit JobEvents(Deps deps) : deps_(deps) {}
 
-  void append(const RankKey& rank, std::uint64_t first, std::vector<std::string> lines, std::function<void(Result<std::uint64_t>)> done) override;
+  void append(const RankKey& rank, std::uint64_t first, std::vector<std::string> lines,
+              std::function<void(Result<std::uint64_t>)> done) override;
   Result<std::uint64_t> taken(const RankKey& rank) override { return deps_.jobs.events_taken(rank); }
 
  private:

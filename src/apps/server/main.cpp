@@ -1,9 +1,9 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <cstdlib>
@@ -28,11 +28,12 @@ void add_options(CLI::App& app, ServerSettings& settings, bool& no_agent, std::s
 }
 
 void greet(const Server& server) {
-  fmt::print("Trainyard serves at {}\n"
-             "  data      {} (SQLite, local files, built-in worker)\n"
-             "  token     {}\n"
-             "  next      trainyard job submit --follow -- echo hello\n",
-             server.address().url, server.data_directory(), server.address().token_file);
+  fmt::print(
+      "Trainyard serves at {}\n"
+      "  data      {} (SQLite, local files, built-in worker)\n"
+      "  token     {}\n"
+      "  next      trainyard job submit --follow -- echo hello\n",
+      server.address().url, server.data_directory(), server.address().token_file);
   std::fflush(stdout);
 }
 

@@ -21,7 +21,8 @@ Result<std::uint16_t> probe_port(const std::string& host, std::uint16_t port) {
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
   void* raw = &address;
   socklen_t size = sizeof address;
-  if (::bind(socket.get(), static_cast<const sockaddr*>(raw), size) != 0 || ::getsockname(socket.get(), static_cast<sockaddr*>(raw), &size) != 0) {
+  if (::bind(socket.get(), static_cast<const sockaddr*>(raw), size) != 0 ||
+      ::getsockname(socket.get(), static_cast<sockaddr*>(raw), &size) != 0) {
     return unavailable("net.port_taken", fmt::format("another program listens on {}:{}: stop it, or choose another port", host, port));
   }
   return ntohs(address.sin_port);

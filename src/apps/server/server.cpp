@@ -56,7 +56,8 @@ struct State {
 Result<State> open_state(const DataDirectory& directory) {
   State state;
   ASSIGN_OR_RETURN(state.admin_token, access::load_or_create_token(directory.path("token"), access::make_personal_token));
-  ASSIGN_OR_RETURN(state.installation_key, access::load_or_create_token(directory.path("installation.key"), [] { return secure_random_hex(32); }));
+  ASSIGN_OR_RETURN(state.installation_key,
+                   access::load_or_create_token(directory.path("installation.key"), [] { return secure_random_hex(32); }));
   ASSIGN_OR_RETURN(state.ledger, adapters::sqlite::make_sqlite_job_ledger({.path = directory.path("ledger.db")}));
   ASSIGN_OR_RETURN(state.database, adapters::sqlite::make_sqlite_database({.path = directory.path("trainyard.db")}));
   ASSIGN_OR_RETURN(state.objects, adapters::localfs::make_local_object_store(directory.path("objects")));
@@ -81,7 +82,7 @@ class ComposedServer final : public Server {
         pool_({.lease = settings_.lease}, {.strand = strand_, .clock = clock_, .log = log_}),
         catalog_(*state_.database, clock_),
         resolver_(catalog_, *state_.objects),
-        tracking_(*state_.database, *state_.objects, clock_),
+        tracking_({.database = *state_.database, .objects = *state_.objects, .clock = clock_}),
         track_sink_(tracking_),
         workflow_repository_(*state_.database, {"job", "tune", "gate", "register"}) {}
 
@@ -156,21 +157,23 @@ Result<void> ComposedServer::listen() {
   http.host = settings_.host;
   http.port = port_;
   Result<std::unique_ptr<net::HttpServer>> server = net::make_http_server(http, router_);
-  if (!server.ok()) return std::move(server).error().with_context("starting to listen; choose another port with --port, or --port 0 for any");
+  if (!server.ok())
+    return std::move(server).error().with_context("starting to listen; choose another port with --port, or --port 0 for any");
   http_ = std::move(server).value();
   return {};
 }
 
 void ComposedServer::make_services() {
-  builder_ = std::make_unique<JobBuilder>(
-      JobBuilder::Settings{address_.url, directory_.path("objects"), directory_.path("checkpoints")},
-      [this](const AttemptKey& attempt) { return authorizer_.attempt_token(attempt); });
+  builder_ = std::make_unique<JobBuilder>(JobBuilder::Settings{address_.url, directory_.path("objects"), directory_.path("checkpoints")},
+                                          [this](const AttemptKey& attempt) { return authorizer_.attempt_token(attempt); });
   const jobs::JobServiceSettings settings{.seed = xxh3_64(as_bytes(state_.installation_key))};
-  jobs_ = std::make_unique<jobs::JobService>(settings,
-                                             jobs::JobService::Deps{.strand = strand_, .clock = clock_, .ledger = *state_.ledger, .backend = pool_,
-                                                                    .builder = *builder_, .log = log_},
-                                             jobs::JobService::Hooks{.on_fatal = on_fatal_, .on_attempt_started = [this](const jobs::Job& job) { open_run(job); },
-                                                                     .on_ended = [this](const jobs::Job& job) { close_run(job); }});
+  jobs_ = std::make_unique<jobs::JobService>(
+      settings,
+      jobs::JobService::Deps{
+          .strand = strand_, .clock = clock_, .ledger = *state_.ledger, .backend = pool_, .builder = *builder_, .log = log_},
+      jobs::JobService::Hooks{.on_fatal = on_fatal_,
+                              .on_attempt_started = [this](const jobs::Job& job) { open_run(job); },
+                              .on_ended = [this](const jobs::Job& job) { close_run(job); }});
   authorizer_.set_attempt_check([this](const AttemptKey& attempt) { return pool_.holds(attempt); });
   events_ = std::make_unique<JobEvents>(JobEvents::Deps{.strand = strand_, .writes = writes_, .jobs = *jobs_, .tracking = &track_sink_});
   gateway_ = std::make_unique<tasks::JobGateway>(
@@ -180,9 +183,11 @@ void ComposedServer::make_services() {
   kinds.push_back(std::make_unique<tasks::JobTaskKind>(*gateway_));
   kinds.push_back(std::make_unique<tasks::TuneTaskKind>(*gateway_, studies_));
   kinds.push_back(std::make_unique<tasks::GateTaskKind>());
-  kinds.push_back(std::make_unique<tasks::RegisterTaskKind>(tasks::RegisterTaskKind::Deps{.strand = strand_, .writes = writes_, .models = tracking_.models}));
+  kinds.push_back(std::make_unique<tasks::RegisterTaskKind>(
+      tasks::RegisterTaskKind::Deps{.strand = strand_, .writes = writes_, .models = tracking_.models()}));
   workflows_ = std::make_unique<workflow::WorkflowService>(
-      workflow::WorkflowService::Deps{.strand = strand_, .writes = writes_, .clock = clock_, .repository = workflow_repository_, .log = log_},
+      workflow::WorkflowService::Deps{
+          .strand = strand_, .writes = writes_, .clock = clock_, .repository = workflow_repository_, .log = log_},
       std::move(kinds), on_fatal_);
   link_ = std::make_unique<adapters::agent_pool::EmbeddedLink>(
       adapters::agent_pool::EmbeddedLink::Deps{.strand = strand_, .pool = pool_, .logs = logs_, .events = *events_});
@@ -217,12 +222,11 @@ void ComposedServer::add_routes() {
   api::add_dataset_routes(router_, {reads_, catalog_, *state_.objects});
   api::add_trial_routes(router_, strand_, clock_, studies_);
   api::add_workflow_routes(router_, {strand_, reads_, clock_, *workflows_, workflow_repository_});
-  api::add_agent_routes(router_, {[this](const exec::NodeObservation& observation, std::uint64_t seen, Duration wait, api::AgentContext::SyncDone done) {
-                                    strand_.post([this, observation, seen, wait, done = std::move(done)] {
-                                      pool_.sync(observation, seen, wait, done);
-                                    });
-                                  },
-                                  *link_, bulk_});
+  api::add_agent_routes(
+      router_, {[this](const exec::NodeObservation& observation, std::uint64_t seen, Duration wait, api::AgentContext::SyncDone done) {
+                  strand_.post([this, observation, seen, wait, done = std::move(done)] { pool_.sync(observation, seen, wait, done); });
+                },
+                *link_, bulk_});
   add_status_routes(router_, {strand_, *jobs_, metrics_, [this] { shutdown_requested_ = true; }});
 }
 

@@ -7,17 +7,17 @@ namespace trainyard::apps {
 
 /// Everything `trainyard up` and `trainyard server` can be told, by flag or in the project's configuration file.
 struct ServerSettings {
-  std::string data;                    ///< Data directory; empty: $XDG_DATA_HOME/trainyard.
+  std::string data;  ///< Data directory; empty: $XDG_DATA_HOME/trainyard.
   std::string host = "127.0.0.1";
-  std::int64_t port = 8470;            ///< 0: chosen once per data directory and kept.
-  std::string ready_file;              ///< Written when the server serves: {"url","token_file","pid"}.
-  std::int64_t lifeline = -1;          ///< File descriptor; when it closes, everything started here ends.
-  bool embedded_agent = true;          ///< False for `trainyard server`: agents join from outside.
-  std::string node = "local";          ///< Name of the embedded node.
-  MilliCpu cpus{0};                    ///< Of the embedded node; 0: what the machine has.
-  ByteSize memory{0};                  ///< Of the embedded node; 0: what the machine has.
-  Duration lease{15'000'000};          ///< A node that is silent for this long has lost its ranks.
-  bool synthetic_fallback = false;     ///< A small synthetic dataset stands in for a missing one; tagged, refused by gate and register.
+  std::int64_t port = 8470;         ///< 0: chosen once per data directory and kept.
+  std::string ready_file;           ///< Written when the server serves: {"url","token_file","pid"}.
+  std::int64_t lifeline = -1;       ///< File descriptor; when it closes, everything started here ends.
+  bool embedded_agent = true;       ///< False for `trainyard server`: agents join from outside.
+  std::string node = "local";       ///< Name of the embedded node.
+  MilliCpu cpus{0};                 ///< Of the embedded node; 0: what the machine has.
+  ByteSize memory{0};               ///< Of the embedded node; 0: what the machine has.
+  Duration lease{15'000'000};       ///< A node that is silent for this long has lost its ranks.
+  bool synthetic_fallback = false;  ///< A small synthetic dataset stands in for a missing one; tagged, refused by gate and register.
   bool verbose = false;
 
   void describe(FieldVisitor& fields);

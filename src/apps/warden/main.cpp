@@ -133,7 +133,10 @@ void block_signals() {
   ::sigemptyset(&signals);
   for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, signal);
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
+  // Whoever starts a warden may ignore SIGCHLD: then the kernel would collect our ranks before we see how they ended.
+  ::signal(SIGCHLD, SIG_DFL);
+  // Both come back as errors of the write that caused them.
+  for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_IGN);
 }
 
 /// The other end is held by whoever wants the ranks to end with it.

@@ -199,6 +199,7 @@ void RankProcess::on_leader_exit() {
 }
 
 void RankProcess::on_linger_over() {
+  linger_over_ = true;
   kill_group(SIGKILL);
   deps_.sweep_strays();
   linger_timer_ = deps_.loop.call_after(settings_.pipe_patience, [this] {

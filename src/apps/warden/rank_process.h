@@ -66,6 +66,8 @@ class RankProcess {
   exec::WardenRank view() const;
   bool exited() const { return record_.has_value() && recorded_; }
   pid_t pid() const { return pid_; }
+  /// False once nothing that the rank started may live on.
+  bool shelters_strays() const { return pid_ != 0 && !linger_over_; }
   Duration grace() const { return grace_; }
 
  private:
@@ -95,6 +97,7 @@ class RankProcess {
   bool stopping_ = false;
   bool killed_by_us_ = false;
   bool leader_ended_ = false;
+  bool linger_over_ = false;
   std::uint32_t checkpoint_number_ = 0;
   std::uint64_t oom_kills_before_ = 0;
   exec::RankExit exit_;                      ///< How the leader ended, while its output drains.

@@ -274,7 +274,7 @@ void Warden::on_child_signal() { sweep_strays(); }
 
 bool Warden::runs(std::string_view marker) const {
   return std::any_of(ranks_.begin(), ranks_.end(), [&](const auto& entry) {
-    return !entry.second->exited() && entry.second->pid() != 0 &&
+    return entry.second->shelters_strays() &&
            marker == fmt::format("{}/{}", environment_.boot_id, exec::text_of(entry.first));
   });
 }

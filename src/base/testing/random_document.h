@@ -34,9 +34,10 @@ class RandomDocument {
   /// Valid UTF-8, often something that looks like another type or needs quotes.
   std::string text() {
     static constexpr std::array<std::string_view, 40> kAwkward{
-        "",      "null",  "~",     "true",    "no",    "1",      "-1",    "+5",   "0x1F",   "0o17",  "1e5",     ".5",       ".inf",      "-.nan",
-        "- a",   "a: b",  "a:",    "#x",      "a #b",  "[",      "{}",    "*a",   "&a",     "!tag",  "|",       ">",        "%x",        "@x",
-        "`x",    "'",     "\"",    "\\",      "a\nb",  "\t",     " a",    "a ",   "---",    "...",   "<<",      "\xC3\xA9\xF0\x9F\x98\x80"};
+        "",    "null", "~",    "true",  "no",  "1",    "-1",  "+5",  "0x1F", "0o17",
+        "1e5", ".5",   ".inf", "-.nan", "- a", "a: b", "a:",  "#x",  "a #b", "[",
+        "{}",  "*a",   "&a",   "!tag",  "|",   ">",    "%x",  "@x",  "`x",   "'",
+        "\"",  "\\",   "a\nb", "\t",    " a",  "a ",   "---", "...", "<<",   "\xC3\xA9\xF0\x9F\x98\x80"};
     if (rng_.below(3) == 0) return std::string(kAwkward[rng_.below(kAwkward.size())]);
     std::string out;
     for (std::uint64_t i = rng_.below(12); i > 0; --i) append_code_point(out);
@@ -52,10 +53,14 @@ class RandomDocument {
 
   Document integer() {
     switch (rng_.below(4)) {
-      case 0: return static_cast<std::int64_t>(rng_.below(100));
-      case 1: return -static_cast<std::int64_t>(rng_.below(100));
-      case 2: return rng_.next();
-      default: return static_cast<std::int64_t>(rng_.next());
+      case 0:
+        return static_cast<std::int64_t>(rng_.below(100));
+      case 1:
+        return -static_cast<std::int64_t>(rng_.below(100));
+      case 2:
+        return rng_.next();
+      default:
+        return static_cast<std::int64_t>(rng_.next());
     }
   }
 
@@ -73,8 +78,8 @@ class RandomDocument {
     if (code < 0x80) return put(code);
     if (code < 0x800) {
       put(0xC0 | code >> 6);
-    } else if (code >= 0xD800 && code < 0xE000) {
-      return put('s');  // A surrogate is no character.
+    } else if ((code >= 0xD800 && code < 0xE000) || (code >= 0xFDD0 && code < 0xFDF0) || (code & 0xFFFE) == 0xFFFE) {
+      return put('s');  // Surrogates and noncharacters: YAML cannot hold them.
     } else if (code < 0x10000) {
       put(0xE0 | code >> 12);
       put(0x80 | (code >> 6 & 0x3F));

@@ -4,19 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "store/log_record.h"
-#include "store/log_store.h"
+#include "store/testing/log_records.h"
 
 namespace trainyard::store::testing {
-
-/// A rank of a job for tests: attempt 1.
-inline RankKey rank_of(std::uint64_t job, std::uint32_t rank = 0) { return {{JobId(job), AttemptNumber(1)}, rank}; }
-
-inline std::string encoded_line(std::int64_t time_us, std::string text, LogStream stream = LogStream::kStdout) {
-  std::string encoded;
-  encode_log_record({time_from_micros(time_us), stream, std::move(text)}, encoded);
-  return encoded;
-}
 
 /// What every LogStore does. `Harness` is default-constructible and has `LogStore& logs()`, `void reopen()`, which leaves the store as a
 /// restarted process finds it, and `void damage(rank, at)`, which flips a bit of the stored stream.

@@ -36,17 +36,20 @@ ModelVersion version_from(const Row& row) {
 }  // namespace
 
 Result<std::vector<ModelVersion>> load_versions(Connection& sql, std::string_view condition, const std::vector<SqlValue>& parameters) {
-  ASSIGN_OR_RETURN(const std::vector<Row> rows,
-                   sql.query(fmt::format("SELECT {} FROM model_version WHERE deleted = 0 AND {} ORDER BY model, version", kVersionColumns, condition),
-                             parameters));
+  ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      sql.query(fmt::format("SELECT {} FROM model_version WHERE deleted = 0 AND {} ORDER BY model, version", kVersionColumns, condition),
+                parameters));
   std::vector<ModelVersion> versions;
   for (const Row& row : rows) {
     ModelVersion version = version_from(row);
     ASSIGN_OR_RETURN(const std::vector<Row> tags,
-                     sql.query("SELECT key, value FROM model_version_tag WHERE model = ? AND version = ? ORDER BY key", {version.model, version.version}));
+                     sql.query("SELECT key, value FROM model_version_tag WHERE model = ? AND version = ? ORDER BY key",
+                               {version.model, version.version}));
     for (const Row& tag : tags) version.tags.push_back({tag.text(0), tag.text(1)});
-    ASSIGN_OR_RETURN(const std::vector<Row> aliases,
-                     sql.query("SELECT alias FROM model_alias WHERE model = ? AND version = ? ORDER BY alias", {version.model, version.version}));
+    ASSIGN_OR_RETURN(
+        const std::vector<Row> aliases,
+        sql.query("SELECT alias FROM model_alias WHERE model = ? AND version = ? ORDER BY alias", {version.model, version.version}));
     for (const Row& alias : aliases) version.aliases.push_back(alias.text(0));
     versions.push_back(std::move(version));
   }
@@ -65,9 +68,11 @@ Result<std::vector<RegisteredModel>> load_models(Connection& sql, std::string_vi
   std::vector<RegisteredModel> models;
   for (const Row& row : rows) {
     RegisteredModel model{row.text(0), row.text(1), row.integer(2), row.integer(3), {}, {}, {}};
-    ASSIGN_OR_RETURN(const std::vector<Row> tags, sql.query("SELECT key, value FROM registered_model_tag WHERE model = ? ORDER BY key", {model.name}));
+    ASSIGN_OR_RETURN(const std::vector<Row> tags,
+                     sql.query("SELECT key, value FROM registered_model_tag WHERE model = ? ORDER BY key", {model.name}));
     for (const Row& tag : tags) model.tags.push_back({tag.text(0), tag.text(1)});
-    ASSIGN_OR_RETURN(const std::vector<Row> aliases, sql.query("SELECT alias, version FROM model_alias WHERE model = ? ORDER BY alias", {model.name}));
+    ASSIGN_OR_RETURN(const std::vector<Row> aliases,
+                     sql.query("SELECT alias, version FROM model_alias WHERE model = ? ORDER BY alias", {model.name}));
     for (const Row& alias : aliases) model.aliases.push_back({alias.text(0), alias.integer(1)});
     ASSIGN_OR_RETURN(const std::vector<ModelVersion> versions, load_versions(sql, "model = ?", {model.name}));
     model.latest_versions = highest_by_stage(versions);
@@ -83,19 +88,22 @@ Result<RegisteredModel> load_model(Connection& sql, const std::string& name) {
 }
 
 Result<void> insert_model(Connection& sql, const std::string& name, const std::string& description, std::int64_t now_ms) {
-  TRY(sql.execute("INSERT INTO registered_model(name, description, created_ms, updated_ms) VALUES(?, ?, ?, ?)", {name, description, now_ms, now_ms}));
+  TRY(sql.execute("INSERT INTO registered_model(name, description, created_ms, updated_ms) VALUES(?, ?, ?, ?)",
+                  {name, description, now_ms, now_ms}));
   return {};
 }
 
 Result<void> write_model_tag(Connection& sql, const std::string& name, const KeyValue& tag) {
-  TRY(sql.execute("INSERT INTO registered_model_tag(model, key, value) VALUES(?, ?, ?) "
+  TRY(
+      sql.execute("INSERT INTO registered_model_tag(model, key, value) VALUES(?, ?, ?) "
                   "ON CONFLICT(model, key) DO UPDATE SET value = excluded.value",
                   {name, tag.key, tag.value}));
   return {};
 }
 
 Result<void> write_version_tag(Connection& sql, const ModelVersionName& name, const KeyValue& tag) {
-  TRY(sql.execute("INSERT INTO model_version_tag(model, version, key, value) VALUES(?, ?, ?, ?) "
+  TRY(
+      sql.execute("INSERT INTO model_version_tag(model, version, key, value) VALUES(?, ?, ?, ?) "
                   "ON CONFLICT(model, version, key) DO UPDATE SET value = excluded.value",
                   {name.model, name.version, tag.key, tag.value}));
   return {};

@@ -9,12 +9,14 @@
 namespace trainyard::track::internal {
 
 /// Loads versions that are not deleted, with tags and aliases; `condition` is SQL behind AND. By model and version.
-Result<std::vector<ModelVersion>> load_versions(store::Connection& sql, std::string_view condition, const std::vector<store::SqlValue>& parameters);
+Result<std::vector<ModelVersion>> load_versions(store::Connection& sql, std::string_view condition,
+                                                const std::vector<store::SqlValue>& parameters);
 /// Errors: NOT_FOUND "registry.unknown_version".
 Result<ModelVersion> load_version(store::Connection& sql, const ModelVersionName& name);
 
 /// Loads models with tags, aliases and latest versions; `tail` is SQL behind FROM registered_model.
-Result<std::vector<RegisteredModel>> load_models(store::Connection& sql, std::string_view tail, const std::vector<store::SqlValue>& parameters);
+Result<std::vector<RegisteredModel>> load_models(store::Connection& sql, std::string_view tail,
+                                                 const std::vector<store::SqlValue>& parameters);
 /// Errors: NOT_FOUND "registry.unknown_model".
 Result<RegisteredModel> load_model(store::Connection& sql, const std::string& name);
 

@@ -1,0 +1,233 @@
+"""The control plane under kill -9: no acknowledged job lost, running ranks untouched, no log line lost or doubled."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+from harness import BIN, Server, process_alive, wait_until
+
+FAILPOINTS = [
+    "agent.after_ship", "agent.before_report", "agent.before_ship", "jobs.after_launch", "jobs.before_launch", "ledger.after_commit",
+    "ledger.after_write_before_commit", "ledger.before_commit", "log.after_append_before_sync",
+]
+LINES = 20
+
+
+def numbered_lines(job):
+    """A command that prints LINES numbered lines slowly enough to be interrupted."""
+    return ["sh", "-c", f"for i in $(seq 1 {LINES}); do echo job {job} line $i; done"]
+
+
+class JobsTest(unittest.TestCase):
+    def test_job_runs_and_its_exit_code_and_log_are_kept(self):
+        with Server() as server:
+            job = server.submit("sh", "-c", "echo out; echo err >&2; exit 3")
+            ended = server.wait(job)
+            self.assertEqual((ended["state"], ended["exit_code"]), ("FAILED", 3))
+            self.assertEqual(sorted(server.logs(job).split()), ["err", "out"])
+
+    def test_gang_starts_whole_and_knows_its_ranks(self):
+        with Server() as server:
+            job = server.submit("sh", "-c", "echo $RANK/$WORLD_SIZE", tasks=2, resources={"cpu": "100m"})
+            self.assertEqual(server.wait(job)["state"], "SUCCEEDED")
+            self.assertEqual(sorted(server.logs(job).split()), ["0/2", "1/2"])
+
+    def test_failed_rank_ends_its_gang(self):
+        with Server() as server:
+            job = server.submit("sh", "-c", "[ $RANK = 1 ] && exit 9; exec sleep 600", tasks=2, resources={"cpu": "100m"}, limits={"grace": "1s"})
+            ended = server.wait(job)
+            self.assertEqual((ended["state"], ended["exit_code"]), ("FAILED", 9))
+
+    def test_cancelled_job_ends_and_its_children_too(self):
+        with Server() as server:
+            job = server.submit("sh", "-c", "sleep 611 & sleep 612", limits={"grace": "1s"})
+            wait_until(lambda: server.job(job)["state"] == "RUNNING")
+            server.call("DELETE", f"/api/v1/jobs/{job}")
+            self.assertEqual(server.wait(job)["state"], "CANCELLED")
+            self.assertEqual(subprocess.run(["pgrep", "-f", "^sleep 61[12]$"]).returncode, 1)
+
+    def test_attempt_limit_ends_a_job_as_timed_out(self):
+        with Server() as server:
+            job = server.submit("sleep", "600", limits={"attempt": "500ms", "grace": "1s"})
+            self.assertEqual(server.wait(job)["state"], "TIMED_OUT")
+
+    def test_failed_job_is_tried_again_within_its_budget(self):
+        with Server() as server:
+            job = server.submit("sh", "-c", "echo attempt $TRAINYARD_ATTEMPT; [ $TRAINYARD_ATTEMPT = 3 ]",
+                                retry={"user": 2, "backoff_base": "10ms"})
+            ended = server.wait(job)
+            self.assertEqual((ended["state"], ended["attempt"]), ("SUCCEEDED", 3))
+            self.assertEqual(server.logs(job, attempt=1), "attempt 1\n")
+
+    def test_idempotency_key_makes_one_job(self):
+        with Server() as server:
+            self.assertEqual(server.submit("true", key="k"), server.submit("true", key="k"))
+            status, problem = server.call("POST", "/api/v1/jobs", {"command": ["false"]}, {"Idempotency-Key": "k"})
+            self.assertEqual((status, problem["code"]), (400, "idempotency.mismatch"))
+
+    def test_cli_follows_a_log_and_returns_the_code_of_the_job(self):
+        with Server() as server:
+            done = server.cli("job", "submit", "--follow", "--", "sh", "-c", "echo one; sleep 0.2; echo two; exit 4")
+            self.assertEqual((done.returncode, done.stdout), (4, "one\ntwo\n"))
+
+
+class BadInputTest(unittest.TestCase):
+    def test_bad_specs_say_what_and_where(self):
+        with Server() as server:
+            for body, code, where in [
+                ({"comand": ["true"]}, "spec.unknown_key", "/comand"),
+                ({"command": ["true"], "tasks": 0}, "spec.range", "/tasks"),
+                ({"command": []}, "spec.command", "/command"),
+                ({"command": ["true"], "resources": {"cpu": "two"}}, "spec.cpu", "/resources/cpu"),
+                ({"kind": "trian"}, "spec.kind", "/kind"),
+                ({"dataset": "nowhere"}, "catalog.unknown_dataset", "/inputs/data"),
+            ]:
+                status, problem = server.call("POST", "/api/v1/jobs", body)
+                self.assertIn(status, (400, 404), problem)
+                self.assertEqual((problem["code"], problem["errors"][0]["pointer"]), (code, where))
+
+    def test_yaml_errors_name_file_line_and_column(self):
+        with Server() as server:
+            status, problem = server.call("POST", "/api/v1/jobs?file=job.yaml", b"command: [true]\ntaskz: 2\n", {"Content-Type": "application/yaml"})
+            self.assertEqual(status, 400)
+            self.assertIn("job.yaml:", problem["errors"][0]["pointer"])
+
+    def test_job_that_can_never_fit_is_refused(self):
+        with Server("--cpus", "2") as server:
+            wait_until(lambda: server.call("GET", "/api/v1/nodes")[1]["nodes"])
+            status, problem = server.call("POST", "/api/v1/jobs", {"command": ["true"], "resources": {"cpu": 1000}})
+            self.assertEqual((status, problem["code"]), (412, "spec.impossible_resources"))
+
+    def test_wrong_token_is_refused_everywhere_but_at_the_health_routes(self):
+        with Server() as server:
+            for path in ("/", "/metrics", "/api/v1/jobs", "/api/v1/events", "/nowhere"):
+                self.assertIn(server.call("GET", path, token="ty_pat_wrong")[0], (401, 404), path)
+            self.assertEqual(server.call("GET", "/healthz", token="")[0], 200)
+
+    def test_taken_port_is_named(self):
+        with Server() as server:
+            port = server.url.rsplit(":", 1)[1]
+            second = subprocess.run([BIN / "trainyard", "up", "--data", server.root / "other", "--port", port], capture_output=True, text=True, timeout=20)
+            self.assertEqual(second.returncode, 1)
+            self.assertIn("net.port_taken", second.stderr)
+            self.assertIn(port, second.stderr)
+
+    def test_locked_data_directory_is_named(self):
+        with Server() as server:
+            second = subprocess.run([BIN / "trainyard", "up", "--data", server.data, "--port", "0"], capture_output=True, text=True, timeout=20)
+            self.assertIn("data.locked", second.stderr)
+
+
+class KillTest(unittest.TestCase):
+    def check_all(self, server, acknowledged, interrupted=()):
+        """Every acknowledged job ends well, with every log line once."""
+        for job in acknowledged:
+            ended = server.wait(job)
+            self.assertEqual(ended["state"], "SUCCEEDED", ended["reason"])
+            lines = server.logs(job).splitlines()
+            words = [line.split()[-1] for line in lines]
+            self.assertEqual(words, [str(i) for i in range(1, LINES + 1)], f"log of job {job}")
+
+    def test_running_rank_is_untouched_by_a_killed_server(self):
+        with Server() as server:
+            job = server.submit("sh", "-c", "echo $$; for i in $(seq 1 30); do echo line $i; sleep 0.05; done")
+            wait_until(lambda: server.logs(job))
+            pid = int(server.logs(job).split()[0])
+            server.kill()
+            self.assertTrue(process_alive(pid))
+            server.restart()
+            ended = server.wait(job)
+            self.assertEqual((ended["state"], ended["attempt"]), ("SUCCEEDED", 1))
+            self.assertEqual(server.logs(job).splitlines()[1:], [f"line {i}" for i in range(1, 31)])
+
+    def test_killed_warden_takes_its_ranks_along_and_the_job_is_tried_again(self):
+        with Server() as server:
+            job = server.submit("sh", "-c", "sleep 621 & [ $TRAINYARD_ATTEMPT = 2 ] || sleep 622", retry={"backoff_base": "10ms"})
+            wait_until(lambda: subprocess.run(["pgrep", "-f", "^sleep 622$"], capture_output=True).returncode == 0)
+            os.kill(server.warden_pid(), signal.SIGKILL)
+            ended = server.wait(job)
+            self.assertEqual((ended["state"], ended["attempt"], ended["retries"]["node_lost"]), ("SUCCEEDED", 2, 1))
+            self.assertEqual(subprocess.run(["pgrep", "-f", "^sleep 62[12]$"]).returncode, 1)
+
+    def test_every_failpoint_loses_nothing(self):
+        for name in FAILPOINTS:
+            for hit in (1, 2, 4):
+                with self.subTest(failpoint=name, hit=hit), Server(failpoints=f"{name}=exit@{hit}") as server:
+                    acknowledged = set()
+                    for i in range(3):
+                        try:
+                            acknowledged.add(server.submit(*numbered_lines(i), key=f"job-{i}", resources={"cpu": "100m"}))
+                        except (OSError, AssertionError):
+                            break
+                    wait_until(lambda: server.process.poll() is not None or self.all_ended(server, acknowledged), timeout=15)
+                    if server.process.poll() is None:
+                        server.kill()
+                    server.restart()
+                    repeated = {server.submit(*numbered_lines(i), key=f"job-{i}", resources={"cpu": "100m"}) for i in range(3)}
+                    self.assertLessEqual(acknowledged, repeated)
+                    self.check_all(server, repeated)
+
+    @staticmethod
+    def all_ended(server, jobs):
+        try:
+            return len(jobs) == 3 and all(server.job(job)["state"] == "SUCCEEDED" for job in jobs)
+        except (OSError, AssertionError):
+            return False
+
+    def test_hundred_random_kills_lose_nothing(self):
+        seed = int(os.environ.get("TRAINYARD_SEED", random.SystemRandom().randrange(1 << 32)))
+        print(f"seed {seed}", file=sys.stderr)
+        chance = random.Random(seed)
+        with Server() as server:
+            acknowledged = []
+            for round_number in range(100):
+                killer = threading.Timer(chance.uniform(0.0, 0.12), server.process.kill)
+                killer.start()
+                for i in range(2):
+                    try:
+                        acknowledged.append(server.submit(*numbered_lines(round_number), key=f"{round_number}-{i}", resources={"cpu": "100m"}))
+                    except (OSError, AssertionError):
+                        break
+                server.process.wait()
+                server.restart()
+            self.assertEqual(len(acknowledged), len(set(acknowledged)), f"seed {seed}")
+            self.check_all(server, acknowledged)
+
+
+class SeparateAgentTest(unittest.TestCase):
+    def start_agent(self, server):
+        return subprocess.Popen([BIN / "trainyard-agent", "--join", server.url, "--token-file", server.ready["token_file"], "--data", server.root / "node",
+                                 "--node", "other"], stdout=subprocess.DEVNULL, stderr=server.log)
+
+    def test_agent_server_and_both_are_killed_and_nothing_is_lost(self):
+        with Server("server") as server:
+            agent = self.start_agent(server)
+            try:
+                wait_until(lambda: server.call("GET", "/api/v1/nodes")[1]["nodes"], what="the node")
+                job = server.submit("sh", "-c", "for i in $(seq 1 60); do echo line $i; sleep 0.05; done")
+                wait_until(lambda: server.logs(job))
+                agent.kill()
+                agent.wait()
+                agent = self.start_agent(server)
+                time.sleep(0.3)
+                server.kill()
+                agent.kill()
+                agent.wait()
+                server.restart()
+                agent = self.start_agent(server)
+                ended = server.wait(job)
+                self.assertEqual((ended["state"], ended["attempt"]), ("SUCCEEDED", 1), ended["reason"])
+                self.assertEqual(server.logs(job).splitlines(), [f"line {i}" for i in range(1, 61)])
+            finally:
+                agent.kill()
+                agent.wait()
+                subprocess.run(["pkill", "-f", f"trainyard-warden --dir {server.root}/node"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

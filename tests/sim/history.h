@@ -1,0 +1,139 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/checksum.h"
+#include "base/time.h"
+#include "jobs/job.h"
+#include "store/job_ledger.h"
+
+namespace trainyard::sim_test {
+
+// What can be seen of the control plane from outside.
+
+/// A client's submit was answered.
+struct SubmitAcknowledged {
+  std::string key;
+  JobId job;
+};
+struct CancelAcknowledged {
+  JobId job;
+};
+/// A client read the job.
+struct JobShown {
+  jobs::Job job;
+};
+/// The ledger has this record for good.
+struct JobDurable {
+  jobs::Job job;
+};
+struct EventDurable {
+  store::EventRecord event;
+};
+/// Everything of one batch was told.
+struct BatchDurable {};
+/// A subscriber heard the event.
+struct EventPublished {
+  store::EventRecord event;
+};
+/// An agent was told that so many event lines of this rank are kept.
+struct LinesAcknowledged {
+  RankKey rank;
+  std::uint64_t count = 0;
+};
+struct NodeJoined {
+  NodeName node;
+  Resources capacity;
+};
+/// A process began to run.
+struct RankStarted {
+  RankKey rank;
+  NodeName node;
+  Resources resources;
+};
+/// A process is gone; `code` as its warden would report it.
+struct RankEnded {
+  RankKey rank;
+  NodeName node;
+  int code = 0;
+};
+/// All processes of the node ended and its warden forgot them.
+struct NodeRebooted {
+  NodeName node;
+};
+struct ServerStarted {
+  EventNumber last_event;  ///< As the ledger had it.
+};
+struct ServerKilled {
+  std::string where;
+};
+/// Something that must never happen at all, whoever notices it.
+struct Broken {
+  std::string what;
+};
+/// Faults stopped long ago and everything had time to settle.
+struct Finished {};
+
+using Happening = std::variant<SubmitAcknowledged, CancelAcknowledged, JobShown, JobDurable, EventDurable, BatchDurable, EventPublished,
+                               LinesAcknowledged, NodeJoined, RankStarted, RankEnded, NodeRebooted, ServerStarted, ServerKilled, Broken, Finished>;
+
+/// One line about it.
+std::string text_of(const Happening& happening);
+/// "7.2/0": job 7, attempt 2, rank 0.
+std::string text_of(const RankKey& rank);
+
+/// For std::visit over the happenings that one cares about.
+template <typename... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+template <typename... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
+/// A promise of the control plane, checked from what happens.
+class Invariant {
+ public:
+  virtual ~Invariant() = default;
+  virtual std::string_view name() const = 0;
+  virtual void see(const Happening& happening) = 0;
+
+  std::vector<std::string> take_violations() { return std::exchange(violations_, {}); }
+
+ protected:
+  void violated(std::string what) { violations_.push_back(std::move(what)); }
+
+ private:
+  std::vector<std::string> violations_;
+};
+
+/// Tells every happening to every invariant and hashes the trace: equal runs have equal hashes.
+class History {
+ public:
+  History(std::uint64_t seed, const Clock& clock, std::vector<std::unique_ptr<Invariant>> invariants);
+
+  void tell(const Happening& happening);
+  /// Adds to the trace what no invariant watches: faults, messages.
+  void note(std::string_view line);
+
+  /// "seed 17 at 12.345678s: TokensGrow: ..." for each breach.
+  const std::vector<std::string>& violations() const { return violations_; }
+  std::string trace_hash() { return trace_.finish_hex(); }
+
+ private:
+  std::string time_text() const;
+
+  const std::uint64_t seed_;
+  const Clock& clock_;
+  const MonotonicPoint origin_;
+  const bool print_;
+  std::vector<std::unique_ptr<Invariant>> invariants_;
+  std::vector<std::string> violations_;
+  Xxh3 trace_;
+};
+
+}  // namespace trainyard::sim_test

@@ -1,0 +1,150 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/sim/history.h"
+
+namespace trainyard::sim_test {
+
+/// One of each.
+std::vector<std::unique_ptr<Invariant>> all_invariants();
+
+/// A submit that was answered is in the ledger from then on, and one key names one job for ever.
+class NoAcknowledgedJobLost final : public Invariant {
+ public:
+  std::string_view name() const override { return "NoAcknowledgedJobLost"; }
+  void see(const Happening& happening) override;
+
+ private:
+  std::set<JobId> durable_;
+  std::map<std::string, JobId> answered_;
+};
+
+/// A cancel that was answered stands: the job is ending or has ended, and is not launched again.
+class AcknowledgedCancelHolds final : public Invariant {
+ public:
+  std::string_view name() const override { return "AcknowledgedCancelHolds"; }
+  void see(const Happening& happening) override;
+
+ private:
+  std::map<JobId, jobs::Job> durable_;
+  std::set<JobId> cancelled_;
+};
+
+/// What a client was shown is never undone by a crash: attempts and states only go on from there.
+class NothingShownIsUndone final : public Invariant {
+ public:
+  std::string_view name() const override { return "NothingShownIsUndone"; }
+  void see(const Happening& happening) override;
+
+ private:
+  std::map<JobId, jobs::Job> durable_;
+};
+
+/// A job ends once; nothing about it changes or is told afterwards.
+class OneTerminalState final : public Invariant {
+ public:
+  std::string_view name() const override { return "OneTerminalState"; }
+  void see(const Happening& happening) override;
+
+ private:
+  std::map<JobId, std::string> ended_;      ///< The record that ended it.
+  std::set<JobId> ended_by_event_;
+};
+
+/// The events of a job walk along the edges of the state machine, and its record agrees with its last event.
+class LegalTransitions final : public Invariant {
+ public:
+  std::string_view name() const override { return "LegalTransitions"; }
+  void see(const Happening& happening) override;
+
+ private:
+  void see_event(const store::EventRecord& event);
+  std::map<JobId, JobState> state_;
+};
+
+/// Attempts count up by one with each launch; a rank starts only once its launch is durable, never after a later attempt of its job, and
+/// once for each boot of its node.
+class TokensGrow final : public Invariant {
+ public:
+  std::string_view name() const override { return "TokensGrow"; }
+  void see(const Happening& happening) override;
+
+ private:
+  void see_start(const RankStarted& start);
+  std::map<JobId, std::int64_t> launched_;
+  std::map<JobId, std::uint32_t> started_;
+  std::map<RankKey, NodeName> ran_;  ///< Since the last boot of its node.
+};
+
+/// A gang is placed whole, and succeeds only when every rank of one attempt ended well.
+class GangAtomic final : public Invariant {
+ public:
+  std::string_view name() const override { return "GangAtomic"; }
+  void see(const Happening& happening) override;
+
+ private:
+  std::map<RankKey, int> codes_;
+};
+
+/// Neither what the ledger books nor what really runs on a node is more than the node has.
+class NoDoubleBooking final : public Invariant {
+ public:
+  std::string_view name() const override { return "NoDoubleBooking"; }
+  void see(const Happening& happening) override;
+
+ private:
+  void book(const jobs::Job& job);
+  void check_bookings();
+  std::map<NodeName, Resources> capacity_;
+  std::map<JobId, std::map<NodeName, Resources>> booked_;
+  std::map<NodeName, std::map<RankKey, Resources>> running_;
+};
+
+/// Durable events are numbered 1, 2, 3 ...; a subscriber hears each durable event of one life of the server once and in order.
+class EventNumbersGapless final : public Invariant {
+ public:
+  std::string_view name() const override { return "EventNumbersGapless"; }
+  void see(const Happening& happening) override;
+
+ private:
+  std::uint64_t durable_ = 0;
+  std::uint64_t published_ = 0;
+};
+
+/// Lines of an attempt are taken only while it is the newest, each line once, in order, and what was acknowledged is durable.
+class NothingPublishedByStaleAttempt final : public Invariant {
+ public:
+  std::string_view name() const override { return "NothingPublishedByStaleAttempt"; }
+  void see(const Happening& happening) override;
+
+ private:
+  void see_event(const store::EventRecord& event);
+  std::map<JobId, std::int64_t> newest_;
+  std::map<std::string, std::uint64_t> lines_;  ///< Durable lines by rank.
+};
+
+/// Once faults stop, every job comes to an end and no process is left behind.
+class EveryJobEndsOnceFaultsStop final : public Invariant {
+ public:
+  std::string_view name() const override { return "EveryJobEndsOnceFaultsStop"; }
+  void see(const Happening& happening) override;
+
+ private:
+  std::map<JobId, JobState> state_;
+  std::set<JobId> acknowledged_;
+  std::set<RankKey> running_;
+};
+
+/// Whatever a part of the run itself calls broken.
+class NothingBroken final : public Invariant {
+ public:
+  std::string_view name() const override { return "NothingBroken"; }
+  void see(const Happening& happening) override;
+};
+
+}  // namespace trainyard::sim_test

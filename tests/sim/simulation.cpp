@@ -1,0 +1,83 @@
+#include "tests/sim/simulation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace trainyard::sim_test {
+
+using namespace std::chrono_literals;
+
+Simulation::Simulation(std::uint64_t seed, SimulationSettings settings)
+    : settings_(settings),
+      world_(seed),
+      ledger_(world_, settings_.ledger),
+      server_(world_, ledger_, settings_.server),
+      clients_(world_, server_, settings_.clients) {
+  for (std::int64_t i = 0; i < settings_.nodes; ++i) {
+    // Every job fits on the nodes together, so that none waits for ever.
+    const std::int64_t cores = settings_.clients.cores_max + world_.number(0, 4);
+    nodes_.push_back(std::make_unique<SimNode>(world_, server_, settings_.node, NodeName{fmt::format("node-{}", i)},
+                                               Resources{cores * 1000, 64LL << 30, 0}));
+  }
+}
+
+void Simulation::schedule_fault() {
+  world_.after(world_.between(500ms, settings_.fault_every_max), [this] {
+    if (!world_.faults) return;
+    next_fault();
+    schedule_fault();
+  });
+}
+
+void Simulation::next_fault() {
+  SimNode& node = *nodes_[world_.rng.below(nodes_.size())];
+  switch (world_.rng.below(6)) {
+    case 0:
+    case 1: return server_.kill("by a fault");
+    case 2:
+      world_.history.note("cut off: " + node.name().text);
+      return node.partition(world_.between(100ms, 40s));
+    case 3: return node.reboot(world_.between(100ms, 30s));
+    case 4:
+      world_.history.note("agent restarts: " + node.name().text);
+      return node.restart_agent();
+    default:
+      world_.history.note("the wall clock steps forward");
+      world_.clock.step_wall_clock(world_.between(1ms, 1h));
+  }
+}
+
+bool Simulation::settled() const {
+  if (!clients_.all_answered() || !server_.is_up()) return false;
+  return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->rank_count() == 0; });
+}
+
+SimulationOutcome Simulation::run() {
+  server_.boot();
+  schedule_fault();
+  world_.executor.advance(settings_.fault_span);
+
+  world_.history.note("healing");
+  world_.faults = false;
+  for (const auto& node : nodes_) node->heal();
+  clients_.heal();
+  // All may look settled between two attempts: it has to stay so through the longest backoff.
+  const MonotonicPoint deadline = world_.clock.monotonic_now() + settings_.settle_span;
+  int quiet = 0;
+  while (quiet < 3 && world_.clock.monotonic_now() < deadline) {
+    world_.executor.advance(10s);
+    quiet = settled() ? quiet + 1 : 0;
+  }
+  world_.history.tell(Finished{});
+
+  SimulationOutcome outcome;
+  outcome.violations = world_.history.violations();
+  outcome.trace_hash = world_.history.trace_hash();
+  outcome.jobs = clients_.acknowledged();
+  outcome.server_kills = server_.kills();
+  return outcome;
+}
+
+}  // namespace trainyard::sim_test

@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/sim/clients.h"
+#include "tests/sim/sim_node.h"
+
+namespace trainyard::sim_test {
+
+struct SimulationSettings {
+  std::int64_t nodes = 3;
+  Clients::Settings clients;
+  SimServer::Settings server;
+  SimLedger::Settings ledger;
+  SimNode::Settings node;
+  Duration fault_span{150'000'000};     ///< Faults happen during this span; then everything heals.
+  Duration fault_every_max{12'000'000};
+  Duration settle_span{1'800'000'000};  ///< By then every job must have ended.
+};
+
+struct SimulationOutcome {
+  std::vector<std::string> violations;
+  std::string trace_hash;
+  std::size_t jobs = 0;
+  std::size_t server_kills = 0;
+};
+
+/// One run of the whole control plane in one thread. Equal seeds and settings give equal runs.
+class Simulation {
+ public:
+  Simulation(std::uint64_t seed, SimulationSettings settings);
+  SimulationOutcome run();
+
+ private:
+  void schedule_fault();
+  void next_fault();
+  bool settled() const;
+
+  const SimulationSettings settings_;
+  World world_;
+  SimLedger ledger_;
+  SimServer server_;
+  std::vector<std::unique_ptr<SimNode>> nodes_;
+  Clients clients_;
+};
+
+}  // namespace trainyard::sim_test

@@ -1,0 +1,53 @@
+#include "tests/sim/simulation.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+namespace trainyard::sim_test {
+namespace {
+
+std::uint64_t from_environment(const char* name, std::uint64_t fallback) {
+  const char* text = std::getenv(name);
+  return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 10) : fallback;
+}
+
+SimulationOutcome run(std::uint64_t seed, const SimulationSettings& settings = {}) { return Simulation(seed, settings).run(); }
+
+/// Fails with the first breaches of a run; each line names the seed.
+void expect_sound(const SimulationOutcome& outcome) {
+  constexpr std::size_t kShown = 5;
+  for (std::size_t i = 0; i < outcome.violations.size() && i < kShown; ++i) ADD_FAILURE() << outcome.violations[i];
+}
+
+TEST(Simulation, invariants_hold_for_all_seeds) {
+  const std::uint64_t only = from_environment("TRAINYARD_SIM_SEED", 0);
+  const std::uint64_t first = only != 0 ? only : 1;
+  const std::uint64_t last = only != 0 ? only : from_environment("TRAINYARD_SIM_SEEDS", 200);
+  std::size_t jobs = 0, kills = 0;
+  for (std::uint64_t seed = first; seed <= last && !HasFailure(); ++seed) {
+    const SimulationOutcome outcome = run(seed);
+    expect_sound(outcome);
+    jobs += outcome.jobs;
+    kills += outcome.server_kills;
+  }
+  // A run in which little happens proves little.
+  EXPECT_GT(jobs, 15 * (last - first + 1));
+  EXPECT_TRUE(only != 0 || kills > 5 * last) << kills << " kills";
+}
+
+TEST(Simulation, equal_seeds_give_equal_traces_and_others_do_not) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) EXPECT_EQ(run(seed).trace_hash, run(seed).trace_hash) << "seed " << seed;
+  EXPECT_NE(run(1).trace_hash, run(2).trace_hash);
+}
+
+TEST(Simulation, ledger_that_answers_too_early_is_noticed) {
+  SimulationSettings settings;
+  settings.ledger.answers_too_early = true;
+  const SimulationOutcome outcome = run(1, settings);
+  EXPECT_FALSE(outcome.violations.empty());
+}
+
+}  // namespace
+}  // namespace trainyard::sim_test
