@@ -73,7 +73,7 @@ class NodeState {
   bool stopping_ = false;
   std::uint64_t news_ = 1;
   std::map<RankKey, Entry> ranks_;
-  RankKey last_shipped_;                                 // Turns go round, so that no rank can starve the others.
+  RankKey last_shipped_;  // Turns go round, so that no rank can starve the others.
   std::map<RankKey, exec::RankExit> never_started_;
 };
 

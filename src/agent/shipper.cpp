@@ -36,39 +36,48 @@ std::vector<std::string> whole_lines(std::string_view bytes, std::size_t& consum
 
 Result<Shipper::Outcome> Shipper::ship(const NodeState::ShipWork& work) {
   FAILPOINT("agent.before_ship");
-  if (!marks_.contains(work.rank)) marks_[work.rank] = exec::read_shipped_mark(exec::spool_paths(data_dir_, work.rank));
-  exec::ShippedMark& mark = marks_.at(work.rank);
+  const auto [found, made] = progress_.try_emplace(work.rank);
+  Progress& progress = found->second;
+  if (made) progress.mark = exec::read_shipped_mark(exec::spool_paths(data_dir_, work.rank));
   Outcome outcome;
-  for (const Result<void>& shipped : {ship_log(work, mark), ship_events(work, mark)}) {
+  for (const Result<void>& shipped : {ship_log(work, progress), ship_events(work, progress)}) {
     if (shipped.ok()) continue;
+    progress.log_end.reset();
+    progress.events_taken.reset();
     if (shipped.error().id != "lease.fenced") return shipped.error();
     outcome.fenced = true;
   }
-  outcome.mark = mark;
-  if (work.exited || outcome.fenced) marks_.erase(work.rank);
+  outcome.mark = progress.mark;
+  if (work.exited || outcome.fenced) progress_.erase(found);
   FAILPOINT("agent.after_ship");
   return outcome;
 }
 
-Result<void> Shipper::ship_log(const NodeState::ShipWork& work, exec::ShippedMark& mark) {
-  if (work.log_size == 0) return {};
+Result<void> Shipper::ship_log(const NodeState::ShipWork& work, Progress& progress) {
+  if (progress.mark.log_size >= work.log_size) return {};
   const std::string path = exec::spool_paths(data_dir_, work.rank).log;
-  ASSIGN_OR_RETURN(std::uint64_t end, link_.log_end(work.rank));
-  while (end < work.log_size) {
+  if (!progress.log_end) {
+    ASSIGN_OR_RETURN(progress.log_end, link_.log_end(work.rank));
+  }
+  while (*progress.log_end < work.log_size) {
+    const std::uint64_t end = *progress.log_end;
     const std::size_t size = static_cast<std::size_t>(std::min<std::uint64_t>(kBatchBytes, work.log_size - end));
     ASSIGN_OR_RETURN(std::string bytes, read_range(path, end, size));
     bytes.resize(exec::whole_log_records(bytes));
     if (bytes.empty()) return data_loss("spool.corrupt", fmt::format("no whole log record at offset {} of {}", end, path));
-    ASSIGN_OR_RETURN(end, link_.append_log(work.rank, end, bytes));
+    ASSIGN_OR_RETURN(progress.log_end, link_.append_log(work.rank, end, bytes));
   }
-  mark.log_size = end;
+  progress.mark.log_size = *progress.log_end;
   return {};
 }
 
-Result<void> Shipper::ship_events(const NodeState::ShipWork& work, exec::ShippedMark& mark) {
+Result<void> Shipper::ship_events(const NodeState::ShipWork& work, Progress& progress) {
+  exec::ShippedMark& mark = progress.mark;
   if (mark.events_size >= work.events_size) return {};
   const std::string path = exec::spool_paths(data_dir_, work.rank).events;
-  ASSIGN_OR_RETURN(std::uint64_t taken, link_.events_end(work.rank));
+  if (!progress.events_taken) {
+    ASSIGN_OR_RETURN(progress.events_taken, link_.events_end(work.rank));
+  }
   while (mark.events_size < work.events_size) {
     const std::size_t size = static_cast<std::size_t>(std::min<std::uint64_t>(kBatchBytes, work.events_size - mark.events_size));
     ASSIGN_OR_RETURN(const std::string bytes, read_range(path, mark.events_size, size));
@@ -76,10 +85,10 @@ Result<void> Shipper::ship_events(const NodeState::ShipWork& work, exec::Shipped
     std::vector<std::string> lines = whole_lines(bytes, consumed);
     if (lines.empty()) return data_loss("spool.corrupt", fmt::format("no whole event line at offset {} of {}", mark.events_size, path));
     const std::uint64_t after = mark.event_lines + lines.size();
-    if (taken < after) {
-      const std::uint64_t known = std::max(taken, mark.event_lines) - mark.event_lines;
+    if (*progress.events_taken < after) {
+      const std::uint64_t known = std::max(*progress.events_taken, mark.event_lines) - mark.event_lines;
       lines.erase(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(known));
-      ASSIGN_OR_RETURN(taken, link_.append_events(work.rank, mark.event_lines + known, lines));
+      ASSIGN_OR_RETURN(progress.events_taken, link_.append_events(work.rank, mark.event_lines + known, lines));
     }
     mark.event_lines = after;
     mark.events_size += consumed;

@@ -1,5 +1,6 @@
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 
 #include "agent/agent_link.h"
@@ -23,12 +24,18 @@ class Shipper {
   Result<Outcome> ship(const NodeState::ShipWork& work);
 
  private:
-  Result<void> ship_log(const NodeState::ShipWork& work, exec::ShippedMark& mark);
-  Result<void> ship_events(const NodeState::ShipWork& work, exec::ShippedMark& mark);
+  /// Where the shipping of one rank stands. What the server has is asked for once, and again after a failure.
+  struct Progress {
+    exec::ShippedMark mark;
+    std::optional<std::uint64_t> log_end;       ///< Bytes the server has.
+    std::optional<std::uint64_t> events_taken;  ///< Event lines the server has.
+  };
+  Result<void> ship_log(const NodeState::ShipWork& work, Progress& progress);
+  Result<void> ship_events(const NodeState::ShipWork& work, Progress& progress);
 
   std::string data_dir_;
   AgentLink& link_;
-  std::map<RankKey, exec::ShippedMark> marks_;  ///< Of ranks that have not been shipped to their end.
+  std::map<RankKey, Progress> progress_;  ///< Of ranks that have not been shipped to their end.
 };
 
 }  // namespace trainyard::agent

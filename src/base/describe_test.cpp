@@ -173,8 +173,9 @@ TEST(Decode, position_in_yaml_is_line_and_column) {
 
 TEST(Encode, encoded_struct_decodes_to_the_same) {
   const std::string text =
-      R"({"braked":false,"axles":4,"cargo":-9007199254740993,"load":2.5,"name":"w","interval":"1m30s","memory":"2GiB","cpu":"900m","tags":["a"],)"
-      R"("env":{"A":"x"},"config":{"deep":[1]},"kind":"tank","spare":{"maker":"m","diameter":1.0},"wheels":[{"maker":"x","diameter":0.5}]})";
+      R"({"braked":false,"axles":4,"cargo":-9007199254740993,"load":2.5,"name":"w","interval":"1m30s","memory":"2GiB","cpu":"900m","tags":)"
+      R"(["a"],"env":{"A":"x"},"config":{"deep":[1]},"kind":"tank","spare":{"maker":"m","diameter":1.0},"wheels":)"
+      R"([{"maker":"x","diameter":0.5}]})";
   EXPECT_EQ(to_json(encode(wagon_from_json(text).value())), text);
 }
 

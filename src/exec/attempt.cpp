@@ -41,9 +41,12 @@ Result<std::vector<std::string>> strings_of(const Document& document) {
 
 std::string_view name_of(RankObservation::Phase phase) {
   switch (phase) {
-    case RankObservation::Phase::kStarting: return "starting";
-    case RankObservation::Phase::kRunning: return "running";
-    case RankObservation::Phase::kExited: return "exited";
+    case RankObservation::Phase::kStarting:
+      return "starting";
+    case RankObservation::Phase::kRunning:
+      return "running";
+    case RankObservation::Phase::kExited:
+      return "exited";
   }
   return "starting";
 }
@@ -59,9 +62,8 @@ Result<RankObservation::Phase> phase_from(const Document& document) {
 }  // namespace
 
 Document to_document(const RankKey& rank) {
-  return Document::object({{"job", rank.attempt.job.text()},
-                           {"attempt", std::int64_t{rank.attempt.attempt.value}},
-                           {"rank", std::int64_t{rank.rank}}});
+  return Document::object(
+      {{"job", rank.attempt.job.text()}, {"attempt", std::int64_t{rank.attempt.attempt.value}}, {"rank", std::int64_t{rank.rank}}});
 }
 
 Result<RankKey> rank_key_from(const Document& document) {
@@ -72,9 +74,7 @@ Result<RankKey> rank_key_from(const Document& document) {
   return key;
 }
 
-std::string text_of(const RankKey& rank) {
-  return fmt::format("{}/{}/{}", rank.attempt.job.value, rank.attempt.attempt.value, rank.rank);
-}
+std::string text_of(const RankKey& rank) { return fmt::format("{}/{}/{}", rank.attempt.job.value, rank.attempt.attempt.value, rank.rank); }
 
 Document to_document(const Resources& resources) {
   return Document::object(

@@ -15,23 +15,23 @@ namespace trainyard::exec {
 /// All that one node needs to start one rank of one attempt. Everything is resolved: no look-up happens on the node.
 struct RankLaunch {
   RankKey rank;
-  std::vector<std::string> argv;             ///< argv[0] is looked up in PATH of `env`; "trainyard-train" etc. in the program directory.
-  std::map<std::string, std::string> env;    ///< Added to a clean base (PATH, HOME, LANG) by the node.
-  Document spec;                             ///< Written to the file TRAINYARD_SPEC names.
-  std::string token;                         ///< Written to the file TRAINYARD_TOKEN_FILE names, mode 0600.
-  std::string workdir;                       ///< Absolute; empty: the node makes one under its data directory.
+  std::vector<std::string> argv;           ///< argv[0] is looked up in PATH of `env`; "trainyard-train" etc. in the program directory.
+  std::map<std::string, std::string> env;  ///< Added to a clean base (PATH, HOME, LANG) by the node.
+  Document spec;                           ///< Written to the file TRAINYARD_SPEC names.
+  std::string token;                       ///< Written to the file TRAINYARD_TOKEN_FILE names, mode 0600.
+  std::string workdir;                     ///< Absolute; empty: the node makes one under its data directory.
   Resources resources;
-  Duration grace{30'000'000};                ///< Between SIGTERM and SIGKILL.
+  Duration grace{30'000'000};  ///< Between SIGTERM and SIGKILL.
 };
 
 /// How a rank's process ended, as its parent saw it.
 struct RankExit {
-  int code = 0;               ///< Exit code; 128 + signal when killed by one.
-  int signal = 0;             ///< 0 unless killed by a signal.
+  int code = 0;    ///< Exit code; 128 + signal when killed by one.
+  int signal = 0;  ///< 0 unless killed by a signal.
   bool oom = false;
   bool stop_requested = false;  ///< The warden had been told to stop it before it ended.
-  bool lost = false;          ///< Nobody saw the end: the warden died. The process group is known to be gone.
-  std::string launch_error;   ///< Not empty: never ran, and why.
+  bool lost = false;            ///< Nobody saw the end: the warden died. The process group is known to be gone.
+  std::string launch_error;     ///< Not empty: never ran, and why.
   TimePoint ended_at;
 };
 
@@ -56,7 +56,7 @@ struct DesiredRank {
 /// Capacity and state of one node, as its agent posts it.
 struct NodeObservation {
   NodeName node;
-  std::string boot_id;      ///< Changes when the warden is a new one: ranks of the old one are gone.
+  std::string boot_id;  ///< Changes when the warden is a new one: ranks of the old one are gone.
   Resources capacity;
   std::vector<RankObservation> ranks;
 };

@@ -119,7 +119,8 @@ Result<void> kill_recorded_groups(const std::string& path, Duration patience, co
     if (found.empty()) return {};
     const Duration left = deadline - clock.monotonic_now();
     if (left <= Duration(0)) {
-      return Error{Category::kDeadlineExceeded, "warden.groups_left",
+      return Error{Category::kDeadlineExceeded,
+                   "warden.groups_left",
                    fmt::format("processes of a dead warden did not end after SIGKILL: {} of them, the first is pid {}", found.size(),
                                found.front().pid),
                    {},

@@ -88,8 +88,8 @@ std::string default_workdir(const std::string& data_dir, const AttemptKey& attem
 std::string run_directory(const std::string& data_dir) { return data_dir + "/run"; }
 
 std::string to_text(const StartRecord& record) {
-  const Document document = Document::object(
-      {{"rank", to_document(record.rank)}, {"boot_id", record.boot_id}, {"started_at_us", micros(record.started_at)}});
+  const Document document =
+      Document::object({{"rank", to_document(record.rank)}, {"boot_id", record.boot_id}, {"started_at_us", micros(record.started_at)}});
   return to_json(document) + "\n";
 }
 
@@ -108,8 +108,8 @@ std::string to_text(const ExitRecord& record) {
 Result<ExitRecord> exit_record_from(std::string_view text) { return parse<ExitRecord>("exit record", text, &exit_record); }
 
 std::string to_text(const ShippedMark& mark) {
-  const Document document = Document::object(
-      {{"log_size", mark.log_size}, {"events_size", mark.events_size}, {"event_lines", mark.event_lines}});
+  const Document document =
+      Document::object({{"log_size", mark.log_size}, {"events_size", mark.events_size}, {"event_lines", mark.event_lines}});
   return to_json(document) + "\n";
 }
 

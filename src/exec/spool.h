@@ -35,7 +35,7 @@ struct StartRecord {
 /// The authoritative end of a rank (docs/formats/exit-record.md).
 struct ExitRecord {
   RankKey rank;
-  std::int64_t pid = 0;       ///< 0 when it never ran.
+  std::int64_t pid = 0;  ///< 0 when it never ran.
   TimePoint started_at;
   RankExit exit;
   std::uint64_t log_size = 0;     ///< Final size of the log file: a record boundary.

@@ -149,8 +149,7 @@ Result<std::vector<RankGrowth>> rank_growths_from(const Document& push) {
 Document grown_push(const std::vector<RankGrowth>& growths) {
   Document ranks = Document::array();
   for (const RankGrowth& growth : growths) {
-    ranks.push(Document::object(
-        {{"rank", to_document(growth.rank)}, {"log_size", growth.log_size}, {"events_size", growth.events_size}}));
+    ranks.push(Document::object({{"rank", to_document(growth.rank)}, {"log_size", growth.log_size}, {"events_size", growth.events_size}}));
   }
   return Document::object({{"push", "grown"}, {"ranks", std::move(ranks)}});
 }

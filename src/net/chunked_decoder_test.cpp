@@ -32,9 +32,7 @@ TEST(ChunkedDecoder, pieces_of_any_size_give_the_same_body) {
   }
 }
 
-TEST(ChunkedDecoder, last_chunk_in_single_bytes_is_done) {
-  EXPECT_EQ(decode("0\r\n\r\n", 1).status, ChunkedDecoder::Status::kDone);
-}
+TEST(ChunkedDecoder, last_chunk_in_single_bytes_is_done) { EXPECT_EQ(decode("0\r\n\r\n", 1).status, ChunkedDecoder::Status::kDone); }
 
 TEST(ChunkedDecoder, malformed_framing_is_refused) {
   for (const char* text : {"\r\n", "g\r\n", "-1\r\n", "0x1\r\na", "1\nab", "1\r\nab\r\n", "1\r\na\n0\r\n\r\n", "1\r\r\n",

@@ -117,11 +117,11 @@ class ClientConnection final : public Connection, public std::enable_shared_from
   bool waits_for_input_ = false;
   bool head_deadline_set_ = false;
   bool stopping_ = false;
-  bool closing_ = false;        ///< The answer being written is the last.
+  bool closing_ = false;  ///< The answer being written is the last.
   bool stream_writing_ = false;
   bool heartbeats_ = false;
   bool head_request_ = false;
-  std::string input_;           ///< From input_used_ on: bytes of the next requests.
+  std::string input_;  ///< From input_used_ on: bytes of the next requests.
   std::size_t input_used_ = 0;
   std::string request_id_;
   std::string out_head_;
@@ -274,11 +274,11 @@ void ClientConnection::send(Response response, bool close) {
   closing_ = close;
   const bool with_body = has_body(response, head_request_);
   out_head_ = response_head(response, {.body = BodyKind::kSized,
-                                                 .close = close,
-                                                 .keep_alive_10 = !close && !reader_.http11(),
-                                                 .to_head_request = head_request_,
-                                                 .request_id = request_id_,
-                                                 .date = date_now()});
+                                       .close = close,
+                                       .keep_alive_10 = !close && !reader_.http11(),
+                                       .to_head_request = head_request_,
+                                       .request_id = request_id_,
+                                       .date = date_now()});
   out_body_ = with_body ? std::move(response.body) : std::string();
   set_deadline(SteadyClock::now() + core_.settings.request_timeout + transfer_allowance(out_body_.size()));
   write_out(&ClientConnection::sent);
@@ -325,10 +325,10 @@ void ClientConnection::start_stream(Exchange::Answer answer) {
   heartbeats_ = answer.response.headers.get("Content-Type").value_or("").substr(0, 17) == "text/event-stream";
   if (heartbeats_ && !answer.response.headers.get("X-Accel-Buffering")) answer.response.headers.add("X-Accel-Buffering", "no");
   out_head_ = response_head(answer.response, {.body = reader_.http11() ? BodyKind::kChunked : BodyKind::kUntilClose,
-                                                        .close = true,
-                                                        .to_head_request = head_request_,
-                                                        .request_id = request_id_,
-                                                        .date = date_now()});
+                                              .close = true,
+                                              .to_head_request = head_request_,
+                                              .request_id = request_id_,
+                                              .date = date_now()});
   out_body_.clear();
   closing_ = true;
   set_deadline(SteadyClock::now() + core_.settings.request_timeout);

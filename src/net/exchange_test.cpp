@@ -128,8 +128,11 @@ TEST(ResponseHead, answer_without_content_states_no_length) {
 
 TEST(Endpoint, accepted_forms) {
   const std::pair<const char*, const char*> cases[] = {
-      {"http://127.0.0.1:8470", "127.0.0.1:8470"}, {"127.0.0.1:8470/", "127.0.0.1:8470"}, {"http://node-1", "node-1:80"},
-      {"http://[::1]:8470", "[::1]:8470"},         {"[::1]", "[::1]:80"},
+      {"http://127.0.0.1:8470", "127.0.0.1:8470"},
+      {"127.0.0.1:8470/", "127.0.0.1:8470"},
+      {"http://node-1", "node-1:80"},
+      {"http://[::1]:8470", "[::1]:8470"},
+      {"[::1]", "[::1]:80"},
   };
   for (const auto& [url, authority] : cases) {
     const Result<internal::Endpoint> endpoint = parse_endpoint(url);

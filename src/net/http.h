@@ -30,19 +30,19 @@ class Headers {
 
 /// Who a request comes from, as the Authorizer found it.
 struct Principal {
-  std::string name;                 ///< "admin", "job:17/2", "agent:node-1".
-  std::string role;                 ///< "viewer", "runner", "operator", "admin"; empty for nobody.
+  std::string name;  ///< "admin", "job:17/2", "agent:node-1".
+  std::string role;  ///< "viewer", "runner", "operator", "admin"; empty for nobody.
 };
 
 /// A request as a value: handlers never see a socket.
 struct Request {
   std::string method;
-  std::string path;                                              ///< Percent-decoded once, without query.
+  std::string path;  ///< Percent-decoded once, without query.
   std::multimap<std::string, std::string> query;
   Headers headers;
   std::string body;
-  std::map<std::string, std::string> path_parameters;            ///< Filled by the Router.
-  Principal principal;                                           ///< Filled by the Router.
+  std::map<std::string, std::string> path_parameters;  ///< Filled by the Router.
+  Principal principal;                                 ///< Filled by the Router.
   std::string request_id;
 
   std::optional<std::string> query_value(std::string_view key) const;

@@ -127,7 +127,8 @@ INSTANTIATE_TEST_SUITE_P(Clients, HttpClientContract, ::testing::Values(Kind::kS
 class ScriptedServer {
  public:
   explicit ScriptedServer(std::vector<std::string> scripts)
-      : listening_(std::move(internal::listen_on("127.0.0.1", 0)).value()), port_(internal::local_port(listening_.get()).value()),
+      : listening_(std::move(internal::listen_on("127.0.0.1", 0)).value()),
+        port_(internal::local_port(listening_.get()).value()),
         thread_([this, scripts = std::move(scripts)] { run(scripts); }) {}
   ScriptedServer(const ScriptedServer&) = delete;
   ScriptedServer& operator=(const ScriptedServer&) = delete;
@@ -234,8 +235,8 @@ TEST(HttpClient, early_refusal_of_a_large_upload_is_received) {
 TEST(HttpClient, answer_that_comes_while_the_body_is_still_being_sent_ends_the_upload) {
   // After the head this server answers and then takes one byte at a time.
   const ScriptedServer server({"HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno|"});
-  const Result<Response> response = std::move(make_http_client(server.url())).value()->send(
-      {.method = "POST", .body = std::string(64u << 20, 'x'), .timeout = 3s});
+  const Result<Response> response =
+      std::move(make_http_client(server.url())).value()->send({.method = "POST", .body = std::string(64u << 20, 'x'), .timeout = 3s});
   ASSERT_TRUE(response.ok()) << response.error().describe();
   EXPECT_EQ(response->status, 413);
 }

@@ -196,8 +196,8 @@ class AsioServer final : public HttpServer {
   asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(loop_);
   Listener listener_;
   Timer pause_;
-  bool accepting_ = true;               // on the listener's strand
-  std::uint64_t last_connection_ = 0;   // on the listener's strand
+  bool accepting_ = true;              // on the listener's strand
+  std::uint64_t last_connection_ = 0;  // on the listener's strand
   std::atomic<bool> drained_of_accepts_{false};
   bool stopped_ = false;
   std::vector<std::thread> threads_;

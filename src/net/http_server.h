@@ -11,10 +11,10 @@ namespace trainyard::net {
 
 struct HttpServerSettings {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 0;              ///< 0: any free port.
+  std::uint16_t port = 0;  ///< 0: any free port.
   int threads = 1;
-  std::size_t header_max = 16'384;     ///< Bytes.
-  std::size_t connections_max = 1'024; ///< Beyond it new connections are answered 503.
+  std::size_t header_max = 16'384;                    ///< Bytes.
+  std::size_t connections_max = 1'024;                ///< Beyond it new connections are answered 503.
   std::chrono::milliseconds header_timeout{10'000};   ///< From the first byte of a head (or the accept) to its end.
   std::chrono::milliseconds request_timeout{60'000};  ///< For reading a body, for the handler and for writing the answer, each; reading and
                                                       ///< writing get a second more for each MiB.
@@ -24,7 +24,7 @@ struct HttpServerSettings {
   /// Names in `Host` beyond the loopback names and `host`, without port. A server bound to another address than loopback also takes
   /// any IP literal: a browser that was lured by DNS rebinding sends a name.
   std::vector<std::string> allowed_hosts = {};
-  std::vector<std::string> allowed_origins = {};           ///< "https://ui.example.org": may call besides the server's own origin.
+  std::vector<std::string> allowed_origins = {};  ///< "https://ui.example.org": may call besides the server's own origin.
 };
 
 /// What a server has done so far and holds now.

@@ -7,9 +7,7 @@
 namespace trainyard::net::internal {
 namespace {
 
-bool same_text(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
+bool same_text(std::string_view a, std::string_view b) { return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0; }
 
 bool lists_token(const Headers& headers, std::string_view name, std::string_view token) {
   for (const auto& [key, value] : headers.fields()) {

@@ -10,7 +10,7 @@ namespace trainyard::net {
 /// Which callers a server takes: the defence against DNS rebinding and cross-site requests.
 struct CallerRules {
   std::vector<std::string> hosts = {};    ///< Names beyond the loopback names, lower case, without port.
-  bool any_ip_literal = false;       ///< True when bound to another address than loopback.
+  bool any_ip_literal = false;            ///< True when bound to another address than loopback.
   std::vector<std::string> origins = {};  ///< Foreign origins that may call, e.g. "https://ui.example.org".
 };
 

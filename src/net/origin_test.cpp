@@ -56,8 +56,8 @@ TEST(OriginRule, foreign_page_is_refused_on_every_verb) {
 }
 
 TEST(OriginRule, link_from_another_site_may_be_followed) {
-  const Headers link = fields(
-      {{"Host", "localhost"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Mode", "navigate"}, {"Sec-Fetch-Dest", "document"}});
+  const Headers link =
+      fields({{"Host", "localhost"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Mode", "navigate"}, {"Sec-Fetch-Dest", "document"}});
   EXPECT_TRUE(origin_is_allowed("GET", link, {}));
   EXPECT_FALSE(origin_is_allowed("POST", link, {}));
   EXPECT_FALSE(is_same_origin(link));

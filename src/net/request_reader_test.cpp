@@ -99,7 +99,9 @@ TEST_F(RequestReaderTest, ambiguous_framing_is_refused) {
       {"Transfer-Encoding: gzip, chunked\r\n", 501},
       {"Transfer-Encoding: identity\r\n", 501},
       {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400},
-      {"Transfer-Encoding: \x0b" "chunked\r\n", 400},
+      {"Transfer-Encoding: \x0b"
+       "chunked\r\n",
+       400},
       {"Expect: miracle\r\n", 417},
       {"Host: other\r\n", 400},
   };
@@ -199,10 +201,18 @@ TEST_F(RequestReaderTest, damaged_requests_are_read_or_refused) {
     for (std::uint64_t damage = rng.below(4); damage > 0; --damage) {
       const std::size_t at = rng.below(text.size());
       switch (rng.below(4)) {
-        case 0: text[at] = static_cast<char>(rng.below(256)); break;
-        case 1: text.erase(at, rng.below(5) + 1); break;
-        case 2: text.insert(at, text.substr(rng.below(text.size()), rng.below(20))); break;
-        default: text.insert(at, 1, "\r\n :;,%0\0"[rng.below(9)]); break;
+        case 0:
+          text[at] = static_cast<char>(rng.below(256));
+          break;
+        case 1:
+          text.erase(at, rng.below(5) + 1);
+          break;
+        case 2:
+          text.insert(at, text.substr(rng.below(text.size()), rng.below(20)));
+          break;
+        default:
+          text.insert(at, 1, "\r\n :;,%0\0"[rng.below(9)]);
+          break;
       }
       if (text.empty()) text = "G";
     }

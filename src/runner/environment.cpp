@@ -66,8 +66,7 @@ Result<Environment> environment_from(const VariableLookup& lookup) {
   Environment environment;
   constexpr std::uint64_t kJobMax = std::numeric_limits<std::uint64_t>::max();
   ASSIGN_OR_RETURN(const std::uint64_t job, number(lookup, "TRAINYARD_JOB_ID", 1, kJobMax, 1));
-  ASSIGN_OR_RETURN(const std::uint64_t attempt,
-                   number(lookup, "TRAINYARD_ATTEMPT", 1, std::numeric_limits<std::uint32_t>::max(), 1));
+  ASSIGN_OR_RETURN(const std::uint64_t attempt, number(lookup, "TRAINYARD_ATTEMPT", 1, std::numeric_limits<std::uint32_t>::max(), 1));
   environment.rank.attempt = {JobId(job), AttemptNumber(static_cast<std::uint32_t>(attempt))};
   TRY(read_gang(lookup, environment));
 

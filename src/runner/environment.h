@@ -11,13 +11,13 @@ namespace trainyard::runner {
 
 /// What the node tells one rank of one attempt through its environment variables.
 struct Environment {
-  RankKey rank;                      ///< TRAINYARD_JOB_ID, TRAINYARD_ATTEMPT, RANK.
+  RankKey rank;  ///< TRAINYARD_JOB_ID, TRAINYARD_ATTEMPT, RANK.
   std::uint32_t local_rank = 0;
   std::uint32_t world_size = 1;
   std::uint32_t local_world_size = 1;
-  std::string master_address;        ///< Empty when there is no gang.
+  std::string master_address;  ///< Empty when there is no gang.
   std::uint16_t master_port = 0;
-  std::string api_url;               ///< "http://host:port"; empty when no server is to be called.
+  std::string api_url;  ///< "http://host:port"; empty when no server is to be called.
   std::string token_file;
   std::string spec_path;
   std::string workdir;               ///< An absolute directory that is there.

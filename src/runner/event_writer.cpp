@@ -35,8 +35,9 @@ Document event_of(std::string_view kind) {
 struct EventWriter::State {
   const Clock& clock;
   std::mutex mutex;
-  UniqueFd fd;        // guarded by mutex
-  std::string rest;   // guarded by mutex: the tail of a line of which the reader took only a part; it goes before the next line
+  UniqueFd fd;           // guarded by mutex
+  std::string rest;      // guarded by mutex: the tail of a line of which the reader took only a part; it goes before the next line
+  bool stalled = false;  // guarded by mutex: the reader did not take the last event in time, so nobody waits for it before it moves
 
   /// Writes as much of `rest` as the reader takes until `deadline`. False when some is left.
   bool drain(MonotonicPoint deadline) {
@@ -61,7 +62,8 @@ struct EventWriter::State {
   }
 };
 
-EventWriter::EventWriter(int fd, const Clock& clock) : state_(new State{.clock = clock, .mutex = {}, .fd = UniqueFd(), .rest = {}}) {
+EventWriter::EventWriter(int fd, const Clock& clock)
+    : state_(new State{.clock = clock, .mutex = {}, .fd = UniqueFd(), .rest = {}, .stalled = false}) {
   if (!usable(fd)) return;
   state_->fd.reset(fd);
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -80,12 +82,15 @@ void EventWriter::send(const Document& event, Duration patience) {
   line += '\n';
   const std::lock_guard lock(state_->mutex);
   if (!state_->fd.valid()) return;
-  const MonotonicPoint deadline = state_->clock.monotonic_now() + patience;
-  if (!state_->drain(deadline)) return;
+  const bool hurried = state_->stalled && patience == kShortPatience;
+  const MonotonicPoint deadline = state_->clock.monotonic_now() + (hurried ? Duration(0) : patience);
+  state_->stalled = !state_->drain(deadline);
+  if (state_->stalled) return;
   state_->rest = std::move(line);
   const std::size_t whole = state_->rest.size();
+  state_->stalled = !state_->drain(deadline);
   // A line of which nothing was taken is dropped; one that was begun must be finished, or the next one would be torn.
-  if (!state_->drain(deadline) && state_->rest.size() == whole) state_->rest.clear();
+  if (state_->stalled && state_->rest.size() == whole) state_->rest.clear();
 }
 
 void EventWriter::metric(std::string_view key, double value, std::int64_t step) {

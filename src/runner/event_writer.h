@@ -12,16 +12,16 @@ namespace trainyard::runner {
 
 /// A file that the job made and that others may fetch.
 struct ArtifactEvent {
-  std::string name;      ///< "model.onnx".
-  std::string uri;       ///< "ty://models/...".
+  std::string name;  ///< "model.onnx".
+  std::string uri;   ///< "ty://models/...".
   std::uint64_t size = 0;
   std::string checksum;  ///< "xxh3:" and 32 hex digits.
 };
 
 /// Tells the agent what happens in this rank: one JSON object a line on file descriptor 3, one write(2) a line. Thread-safe. A metric or a
-/// progress report that the reader does not take within a quarter of a second is dropped, since training must not wait for it; all other
-/// events wait up to 10 s. Losing an event never makes a result wrong: manifests and published versions decide. When nobody opened the
-/// descriptor, events go nowhere.
+/// progress report that the reader does not take within a quarter of a second is dropped, and those after it at once until the reader moves
+/// again, since training must not wait for it; all other events wait up to 10 s. Losing an event never makes a result wrong: manifests and
+/// published versions decide. When nobody opened the descriptor, events go nowhere.
 class EventWriter {
  public:
   static constexpr int kEventDescriptor = 3;

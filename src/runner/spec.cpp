@@ -58,16 +58,17 @@ Result<InputFile> InputDataset::only_file_of(std::string_view role) const {
   if (found.size() == 1) return std::move(found.front());
   std::string roles;
   for (const InputFile& file : files) roles += (roles.empty() ? "" : ", ") + file.role;
-  return invalid_argument("spec.input_file",
-                          fmt::format("a dataset version has not exactly one file of a role that the job needs; give the job a version that "
-                                      "the right step has made: dataset {} layer {} version {}, role {}, files of that role {}, roles: {}",
-                                      name, layer, version, role, found.size(), roles.empty() ? "none" : roles));
+  return invalid_argument(
+      "spec.input_file", fmt::format("a dataset version has not exactly one file of a role that the job needs; give the job a version that "
+                                     "the right step has made: dataset {} layer {} version {}, role {}, files of that role {}, roles: {}",
+                                     name, layer, version, role, found.size(), roles.empty() ? "none" : roles));
 }
 
 Result<InputDataset> RunnerSpec::input(std::string_view key) const {
   if (const auto found = inputs.find(std::string(key)); found != inputs.end()) return found->second;
   return invalid_argument(
-      "spec.input", fmt::format("the job needs an input that its spec does not name; add it under `inputs:`: {} (there: {})", key, keys_of(inputs)),
+      "spec.input",
+      fmt::format("the job needs an input that its spec does not name; add it under `inputs:`: {} (there: {})", key, keys_of(inputs)),
       "/inputs");
 }
 

@@ -13,8 +13,8 @@ namespace trainyard::runner {
 
 /// One file of a dataset version, as the server pinned it at submit.
 struct InputFile {
-  std::string uri;       ///< "ty://bucket/key".
-  std::string path;      ///< The same bytes as a file of this host.
+  std::string uri;   ///< "ty://bucket/key".
+  std::string path;  ///< The same bytes as a file of this host.
   std::uint64_t size = 0;
   std::string checksum;  ///< "xxh3:" and 32 hex digits.
   std::string role;      ///< "parquet:train", "pack:validation" ...
@@ -26,10 +26,10 @@ struct InputDataset {
   std::string name;
   std::string layer;
   std::int64_t version = 0;
-  Document schema;       ///< An array of {"name", "type"}.
+  Document schema;  ///< An array of {"name", "type"}.
   std::int64_t rows = 0;
   std::string content_hash;
-  Document properties;   ///< Whatever the job that made it recorded; null when nothing.
+  Document properties;  ///< Whatever the job that made it recorded; null when nothing.
   std::vector<InputFile> files;
 
   /// Every file of one role, in the order of the spec.
@@ -48,13 +48,13 @@ struct OutputDataset {
 struct RunnerSpec {
   JobId job;
   AttemptNumber attempt;
-  std::string kind;         ///< "train", "curate" ...
+  std::string kind;  ///< "train", "curate" ...
   std::string name;
   Document config;          ///< The program's own described struct.
   std::string object_root;  ///< The directory of the local object store.
   std::map<std::string, InputDataset> inputs;
   std::map<std::string, OutputDataset> outputs;
-  Document document;        ///< The whole text, for kinds that carry more.
+  Document document;  ///< The whole text, for kinds that carry more.
 
   /// Errors: INVALID_ARGUMENT "spec.input" or "spec.output", naming those that are there.
   Result<InputDataset> input(std::string_view key) const;

@@ -14,9 +14,9 @@ namespace trainyard::store {
 /// The durable form of one job: an opaque checksummed text written by `jobs`, with the few columns that listings select by.
 struct JobRecord {
   JobId id;
-  bool live = true;         ///< False once the job is terminal: recovery loads live ones only.
+  bool live = true;  ///< False once the job is terminal: recovery loads live ones only.
   TimePoint changed_at;
-  std::string body;         ///< JSON.
+  std::string body;  ///< JSON.
 };
 
 /// One published fact about a job. Numbers are gapless over the installation.
@@ -24,8 +24,8 @@ struct EventRecord {
   EventNumber number;
   JobId job;
   TimePoint time;
-  std::string type;         ///< "submitted", "started", "succeeded" ...
-  std::string body;         ///< JSON.
+  std::string type;  ///< "submitted", "started", "succeeded" ...
+  std::string body;  ///< JSON.
 };
 
 /// What one idempotency key did: the same key and fingerprint again answers with the same job.
@@ -46,9 +46,9 @@ struct LedgerBatch {
 
 /// All that a starting server needs.
 struct LedgerRecovery {
-  std::vector<JobRecord> live_jobs;              ///< By id.
+  std::vector<JobRecord> live_jobs;  ///< By id.
   std::vector<IdempotencyRecord> idempotency;
-  JobId last_job;                                ///< The highest id ever given.
+  JobId last_job;  ///< The highest id ever given.
   EventNumber last_event;
 };
 

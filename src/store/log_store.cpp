@@ -28,9 +28,7 @@ Number read_little_endian(std::string_view bytes) {
   return value;
 }
 
-bool is_stream(char code) {
-  return code >= static_cast<char>(LogStream::kStdout) && code <= static_cast<char>(LogStream::kSystem);
-}
+bool is_stream(char code) { return code >= static_cast<char>(LogStream::kStdout) && code <= static_cast<char>(LogStream::kSystem); }
 
 /// `encoded` starts with a whole record.
 LogRecord decode_record(std::string_view encoded) {

@@ -34,9 +34,11 @@ bool is_name(std::string_view text) {
 }
 
 Error too_large(const ObjectName& name, std::size_t size_max) {
-  return {Category::kResourceExhausted, "io.too_large",
+  return {Category::kResourceExhausted,
+          "io.too_large",
           fmt::format("the object is too large to be read whole, read it in ranges; limit {} bytes, object {}", size_max, name.text),
-          {}, {}};
+          {},
+          {}};
 }
 
 }  // namespace

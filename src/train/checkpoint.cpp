@@ -76,7 +76,8 @@ std::string encode_manifest(const CheckpointSettings& settings, const LoopState&
 
 Result<Manifest> decode_manifest(const std::string& text, const std::string& path) {
   const std::size_t end = text.find('\n');
-  if (end == std::string::npos || text.substr(end + 1) != checksum_of(text.substr(0, end)) + "\n") return corrupt("manifest checksum", path);
+  if (end == std::string::npos || text.substr(end + 1) != checksum_of(text.substr(0, end)) + "\n")
+    return corrupt("manifest checksum", path);
   ASSIGN_OR_RETURN(const Document document, parse_json(std::string_view(text).substr(0, end)));
   if (document["format"] != Document(kFormat) || document["version"] != Document(kVersion)) return corrupt("unknown manifest format", path);
   Manifest manifest;
@@ -142,10 +143,12 @@ std::string CheckpointDirectory::directory_of(AttemptNumber attempt, std::int64_
 Result<void> CheckpointDirectory::check_fence() const {
   ASSIGN_OR_RETURN(const std::vector<std::int64_t> attempts, numbers_in(settings_.root));
   if (attempts.empty() || attempts.front() <= static_cast<std::int64_t>(settings_.attempt.value)) return {};
-  return Error{Category::kAborted, "checkpoint.fenced",
+  return Error{Category::kAborted,
+               "checkpoint.fenced",
                fmt::format("a later attempt of this job has begun, so this one may write no more checkpoints: job {}, attempt {}, later {}",
                            settings_.job.value, settings_.attempt.value, attempts.front()),
-               {}, {}};
+               {},
+               {}};
 }
 
 Result<void> CheckpointDirectory::claim() {

@@ -13,7 +13,7 @@ namespace trainyard::train {
 
 /// One durable file of a checkpoint, as the rank that wrote it reports it to rank 0.
 struct CheckpointFile {
-  std::string name;      ///< "rank-0.safetensors".
+  std::string name;  ///< "rank-0.safetensors".
   std::uint64_t size = 0;
   std::string checksum;  ///< "xxh3:" and 32 hex digits of the bytes.
   friend bool operator==(const CheckpointFile&, const CheckpointFile&) = default;
@@ -21,13 +21,13 @@ struct CheckpointFile {
 
 /// What the loop needs besides tensors: small, written as state.json.
 struct LoopState {
-  std::int64_t step = 0;              ///< Optimizer steps that are in the parameters.
-  std::int64_t evaluated_step = 0;    ///< The last step whose end-of-epoch evaluation was reported.
-  std::int64_t rung_step = 0;         ///< The last rung whose decision was taken.
-  double seconds = 0;                 ///< Time spent in training by all attempts so far.
+  std::int64_t step = 0;            ///< Optimizer steps that are in the parameters.
+  std::int64_t evaluated_step = 0;  ///< The last step whose end-of-epoch evaluation was reported.
+  std::int64_t rung_step = 0;       ///< The last rung whose decision was taken.
+  double seconds = 0;               ///< Time spent in training by all attempts so far.
   std::uint32_t world_size = 1;
-  std::string configuration_hash;     ///< Of everything that decides the bits: configuration, data, world size.
-  Document environment;               ///< Threads, CPU capability, library version: bits are promised only while they are equal.
+  std::string configuration_hash;  ///< Of everything that decides the bits: configuration, data, world size.
+  Document environment;            ///< Threads, CPU capability, library version: bits are promised only while they are equal.
 
   Document to_document() const;
   static Result<LoopState> from(const Document& document);
@@ -42,7 +42,7 @@ struct Checkpoint {
 };
 
 struct CheckpointSettings {
-  std::string root;       ///< The directory of this job's checkpoints; made when missing.
+  std::string root;  ///< The directory of this job's checkpoints; made when missing.
   JobId job;
   AttemptNumber attempt;  ///< The fence: a later attempt that has begun makes every commit of this one fail.
   std::size_t keep = 2;   ///< Committed checkpoints that stay, the newest included; at least 1.

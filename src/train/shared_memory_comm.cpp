@@ -27,9 +27,9 @@ namespace {
 using internal::Segment;
 using namespace std::chrono_literals;
 
-constexpr Duration kFutexWait = 20ms;       // Between two looks at the peers' pidfds.
+constexpr Duration kFutexWait = 20ms;  // Between two looks at the peers' pidfds.
 constexpr Duration kRendezvousPause = 2ms;
-constexpr int kSpins = 4000;                // Some tens of microseconds: about the time a balanced peer is late.
+constexpr int kSpins = 4000;  // Some tens of microseconds: about the time a balanced peer is late.
 
 void pause_for(Duration span) {
   const timespec time{.tv_sec = 0, .tv_nsec = static_cast<long>(std::chrono::nanoseconds(span).count())};
@@ -161,17 +161,21 @@ class SharedMemoryComm final : public Comm {
   }
 
   Error lost(std::uint32_t peer) const {
-    return unavailable("comm.peer_lost",
-                       fmt::format("a rank of the gang ended or gave up while the others waited for it; its own log says why: rank {} of {} "
-                                   "(process {})",
-                                   peer, world_size(), segment_.slot(peer).pid.load()));
+    return unavailable(
+        "comm.peer_lost",
+        fmt::format("a rank of the gang ended or gave up while the others waited for it; its own log says why: rank {} of {} "
+                    "(process {})",
+                    peer, world_size(), segment_.slot(peer).pid.load()));
   }
   Error late(std::uint32_t peer) const {
-    return Error{Category::kDeadlineExceeded, "comm.timeout",
-                 fmt::format("a rank of the gang runs but did not come to the barrier in time; look whether it is stopped or starved of CPU: "
-                             "rank {} of {}, waited {}",
-                             peer, world_size(), format_duration(settings_.collective_timeout)),
-                 {}, {}};
+    return Error{
+        Category::kDeadlineExceeded,
+        "comm.timeout",
+        fmt::format("a rank of the gang runs but did not come to the barrier in time; look whether it is stopped or starved of CPU: "
+                    "rank {} of {}, waited {}",
+                    peer, world_size(), format_duration(settings_.collective_timeout)),
+        {},
+        {}};
   }
 
   SharedMemorySettings settings_;
@@ -183,11 +187,13 @@ class SharedMemoryComm final : public Comm {
 };
 
 Error rendezvous_failed(const SharedMemorySettings& settings, std::string_view who) {
-  return Error{Category::kDeadlineExceeded, "comm.rendezvous",
+  return Error{Category::kDeadlineExceeded,
+               "comm.rendezvous",
                fmt::format("the ranks of the gang did not find each other in time; all must run on this host and start within the time: "
                            "rank {} of {} waited {} for {}",
                            settings.rank, settings.world_size, format_duration(settings.rendezvous_timeout), who),
-               {}, {}};
+               {},
+               {}};
 }
 
 Result<Segment> gather_ranks(const SharedMemorySettings& settings, const Clock& clock, MonotonicPoint deadline) {

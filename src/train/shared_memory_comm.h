@@ -8,13 +8,13 @@
 namespace trainyard::train {
 
 struct SharedMemorySettings {
-  std::string name;                    ///< Of the segment, equal on all ranks and only there; letters, digits, '.', '_', '-'.
+  std::string name;  ///< Of the segment, equal on all ranks and only there; letters, digits, '.', '_', '-'.
   std::uint32_t rank = 0;
   std::uint32_t world_size = 1;
-  std::size_t floats_max = 0;          ///< The longest `sums` of one call.
+  std::size_t floats_max = 0;  ///< The longest `sums` of one call.
   Duration rendezvous_timeout{60'000'000};
   Duration collective_timeout{120'000'000};  ///< How long one rank may come later than the others.
-  std::string directory = "/dev/shm";  ///< A memory file system of this host.
+  std::string directory = "/dev/shm";        ///< A memory file system of this host.
 };
 
 /// A segment name that no other gang of this host has: it holds the job, the attempt and a hash of `place`, a path that only this

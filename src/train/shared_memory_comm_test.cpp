@@ -28,7 +28,13 @@ class SharedMemoryCommTest : public ::testing::Test {
   }
 
   SharedMemorySettings settings(std::uint32_t rank, std::uint32_t world) const {
-    return {.name = "gang", .rank = rank, .world_size = world, .floats_max = 1000, .rendezvous_timeout = 5s, .collective_timeout = 5s, .directory = directory_};
+    return {.name = "gang",
+            .rank = rank,
+            .world_size = world,
+            .floats_max = 1000,
+            .rendezvous_timeout = 5s,
+            .collective_timeout = 5s,
+            .directory = directory_};
   }
 
   /// Runs `work` as every rank, each on its own thread.

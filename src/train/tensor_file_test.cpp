@@ -63,10 +63,11 @@ TEST(TensorFile, every_cut_off_file_is_data_loss) {
 }
 
 TEST(TensorFile, offsets_outside_the_data_are_data_loss) {
-  for (const char* header : {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,400]}})", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})",
-                             R"({"a":{"dtype":"F32","shape":[9223372036854775807],"data_offsets":[0,4]}})",
-                             R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", R"({"a":{"dtype":"Q9","shape":[1],"data_offsets":[0,4]}})",
-                             R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})", R"({"a":3})", R"([])", R"({)"}) {
+  for (const char* header :
+       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,400]}})", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})",
+        R"({"a":{"dtype":"F32","shape":[9223372036854775807],"data_offsets":[0,4]}})",
+        R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", R"({"a":{"dtype":"Q9","shape":[1],"data_offsets":[0,4]}})",
+        R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})", R"({"a":3})", R"([])", R"({)"}) {
     const std::string text = header;
     std::string content(8, '\0');
     const std::uint64_t length = text.size();

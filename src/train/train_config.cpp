@@ -11,8 +11,9 @@ namespace trainyard::train {
 
 void ModelConfig::describe(FieldVisitor& fields) {
   fields.choice("name", name, {"mlp", "cnn", "resnet18"}, "The network: mlp (one hidden layer), cnn (two convolutions) or resnet18.");
-  fields.field("width", width, {.min = 0, .max = 4096}, "Width of the network: hidden units of mlp, channels of the first convolution "
-                                                        "otherwise; 0 takes the default of the model.");
+  fields.field("width", width, {.min = 0, .max = 4096},
+               "Width of the network: hidden units of mlp, channels of the first convolution "
+               "otherwise; 0 takes the default of the model.");
   fields.field("num_classes", num_classes, {.min = 0, .max = 256}, "Number of classes; 0 takes it from the data.");
 }
 
@@ -45,28 +46,30 @@ void TrainConfig::describe(FieldVisitor& fields) {
 
 Result<TrainPlan> plan_training(const TrainConfig& config, std::uint64_t rows, std::uint32_t world_size) {
   if (config.batch_size % static_cast<std::int64_t>(world_size) != 0) {
-    return invalid_argument("train.batch_size",
-                            fmt::format("the batch size must be divisible by the number of ranks, so that every rank has as many rows; change "
-                                        "batch_size or tasks: batch_size {}, ranks {}",
-                                        config.batch_size, world_size),
-                            "/config/batch_size");
+    return invalid_argument(
+        "train.batch_size",
+        fmt::format("the batch size must be divisible by the number of ranks, so that every rank has as many rows; change "
+                    "batch_size or tasks: batch_size {}, ranks {}",
+                    config.batch_size, world_size),
+        "/config/batch_size");
   }
   TrainPlan plan;
   plan.rank_batch = config.batch_size / static_cast<std::int64_t>(world_size);
   plan.steps_per_epoch = static_cast<std::int64_t>(rows) / config.batch_size;
   if (plan.steps_per_epoch == 0) {
-    return invalid_argument("train.batch_size",
-                            fmt::format("the batch is larger than the training data; lower batch_size: batch_size {}, rows {}", config.batch_size, rows),
-                            "/config/batch_size");
+    return invalid_argument(
+        "train.batch_size",
+        fmt::format("the batch is larger than the training data; lower batch_size: batch_size {}, rows {}", config.batch_size, rows),
+        "/config/batch_size");
   }
   plan.steps_total = config.steps > 0 ? config.steps : config.epochs * plan.steps_per_epoch;
   std::int64_t previous = 0;
   for (const std::int64_t step : config.trial.rung_steps) {
     if (step <= previous || step > plan.steps_total) {
-      return invalid_argument("train.rung_steps",
-                              fmt::format("rung_steps must be ascending whole numbers from 1 to the last step of the training, {}: {}",
-                                          plan.steps_total, step),
-                              "/config/trial/rung_steps");
+      return invalid_argument(
+          "train.rung_steps",
+          fmt::format("rung_steps must be ascending whole numbers from 1 to the last step of the training, {}: {}", plan.steps_total, step),
+          "/config/trial/rung_steps");
     }
     previous = step;
   }

@@ -27,12 +27,12 @@ struct TrialConfig {
 struct TrainConfig {
   ModelConfig model;
   std::int64_t epochs = 3;
-  std::int64_t steps = 0;            ///< Instead of epochs, when > 0.
-  std::int64_t batch_size = 128;     ///< Over all ranks.
-  double learning_rate = 0.1;        ///< The peak of the schedule.
+  std::int64_t steps = 0;         ///< Instead of epochs, when > 0.
+  std::int64_t batch_size = 128;  ///< Over all ranks.
+  double learning_rate = 0.1;     ///< The peak of the schedule.
   double momentum = 0.9;
   std::string schedule = "cosine";
-  double warmup = 0.15;              ///< Fraction of all steps over which the rate rises.
+  double warmup = 0.15;  ///< Fraction of all steps over which the rate rises.
   std::int64_t seed = 1;
   Duration checkpoint_every{60'000'000};
   std::int64_t keep_checkpoints = 2;
@@ -48,7 +48,7 @@ struct TrainConfig {
 struct TrainPlan {
   std::int64_t steps_per_epoch = 0;  ///< Whole global batches only: the rows left over at the end of an epoch are not visited in it.
   std::int64_t steps_total = 0;
-  std::int64_t rank_batch = 0;       ///< Rows of one rank in one step.
+  std::int64_t rank_batch = 0;  ///< Rows of one rank in one step.
 };
 
 /// Errors: INVALID_ARGUMENT "train.batch_size" (not divisible by the ranks, or larger than the rows), "train.rung_steps".

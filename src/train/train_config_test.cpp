@@ -53,7 +53,9 @@ TEST(TrainPlan, batch_that_ranks_cannot_share_is_refused) {
   EXPECT_EQ(plan_training({.batch_size = 31}, 100, 2).error().id, "train.batch_size");
 }
 
-TEST(TrainPlan, batch_larger_than_the_data_is_refused) { EXPECT_EQ(plan_training({.batch_size = 128}, 100, 1).error().id, "train.batch_size"); }
+TEST(TrainPlan, batch_larger_than_the_data_is_refused) {
+  EXPECT_EQ(plan_training({.batch_size = 128}, 100, 1).error().id, "train.batch_size");
+}
 
 TEST(TrainPlan, rungs_outside_the_training_or_out_of_order_are_refused) {
   for (const std::vector<std::int64_t>& rungs : {std::vector<std::int64_t>{0}, {4, 4}, {9, 3}, {100}}) {
@@ -68,7 +70,8 @@ TEST(LearningRate, rises_to_the_peak_and_falls_to_zero) {
   EXPECT_DOUBLE_EQ(learning_rate_at(config, plan, 25), 0.4);
   EXPECT_NEAR(learning_rate_at(config, plan, 100), 0.0, 1e-12);
   for (std::int64_t step = 1; step <= 25; ++step) EXPECT_GT(learning_rate_at(config, plan, step), learning_rate_at(config, plan, step - 1));
-  for (std::int64_t step = 26; step <= 100; ++step) EXPECT_LT(learning_rate_at(config, plan, step), learning_rate_at(config, plan, step - 1));
+  for (std::int64_t step = 26; step <= 100; ++step)
+    EXPECT_LT(learning_rate_at(config, plan, step), learning_rate_at(config, plan, step - 1));
 }
 
 TEST(LearningRate, constant_schedule_stays_at_the_peak) {

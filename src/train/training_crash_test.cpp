@@ -40,18 +40,24 @@ class GangTest : public ::testing::Test {
     if (rank == 0 && !arm_failpoints(failpoints).ok()) return 64;
     const SystemClock clock;
     testing::BlobData data;
-    const TrainConfig config{.epochs = 20, .batch_size = 20, .learning_rate = 0.5, .checkpoint_every = 1ms, .report_every_steps = 7};
+    const TrainConfig config{.epochs = 10, .batch_size = 20, .learning_rate = 0.5, .checkpoint_every = 0s, .report_every_steps = 7};
     const TrainPlan plan = plan_training(config, data.view().train.rows(), kRanks).value();
     testing::LinearTrainer trainer(testing::BlobData::layout(), 4);
-    const Result<std::unique_ptr<Comm>> comm = make_shared_memory_comm(
-        {.name = shared_memory_name(root_, "1", attempt), .rank = rank, .world_size = kRanks, .floats_max = trainer.parameters().size(), .directory = root_},
-        clock);
+    const Result<std::unique_ptr<Comm>> comm = make_shared_memory_comm({.name = shared_memory_name(root_, "1", attempt),
+                                                                        .rank = rank,
+                                                                        .world_size = kRanks,
+                                                                        .floats_max = trainer.parameters().size(),
+                                                                        .rendezvous_timeout = 1s,
+                                                                        .directory = root_},
+                                                                       clock);
     if (!comm.ok()) return 70;
     CheckpointDirectory checkpoints({.root = root_ + "/checkpoints", .job = JobId(1), .attempt = AttemptNumber(attempt)});
     testing::ScriptedControl control;
+    for (std::int64_t call = 1; call <= plan.steps_total; call += 3) control.checkpoint_at_calls.insert(call);
     testing::RecordingListener listener;
-    TrainingLoop loop(config, plan, data.view(),
-                      {.trainer = trainer, .comm = *comm.value(), .checkpoints = &checkpoints, .control = control, .listener = listener, .clock = clock});
+    TrainingLoop loop(
+        config, plan, data.view(),
+        {.trainer = trainer, .comm = *comm.value(), .checkpoints = &checkpoints, .control = control, .listener = listener, .clock = clock});
     const Result<TrainOutcome> outcome = loop.run(Document());
     if (!outcome.ok()) return 70;
     const std::string text = fmt::format("{} {}", outcome->parameter_hash, outcome->resumed_from_step);

@@ -24,10 +24,14 @@ constexpr const char* kScoreTensor = "loop/score";
 
 std::string_view name_of(StopReason reason) {
   switch (reason) {
-    case StopReason::kFinished: return "finished";
-    case StopReason::kStopRequested: return "stop_requested";
-    case StopReason::kStoppedAtRung: return "stopped_at_rung";
-    case StopReason::kDiverged: return "diverged";
+    case StopReason::kFinished:
+      return "finished";
+    case StopReason::kStopRequested:
+      return "stop_requested";
+    case StopReason::kStoppedAtRung:
+      return "stopped_at_rung";
+    case StopReason::kDiverged:
+      return "diverged";
   }
   return "unknown";
 }
@@ -73,11 +77,11 @@ Result<std::optional<StopReason>> TrainingLoop::train_until_end() {
 Result<TrainingLoop::Agreed> TrainingLoop::train_step() {
   const MonotonicPoint begin = deps_.clock.monotonic_now();
   const std::vector<std::uint64_t> rows = batch_rows(config_, plan_, data_.train.rows(), state_.step, deps_.comm.rank());
-  ASSIGN_OR_RETURN(const BatchScore score,
-                   deps_.trainer.compute_gradients({.table = data_.train, .rows = rows}, config_.batch_size));
+  ASSIGN_OR_RETURN(const BatchScore score, deps_.trainer.compute_gradients({.table = data_.train, .rows = rows}, config_.batch_size));
   unreported_ += score;
 
-  std::array<std::int64_t, 2> wishes{deps_.control.stop_requested() ? 1 : 0, deps_.control.take_checkpoint_request() || checkpoint_due() ? 1 : 0};
+  std::array<std::int64_t, 2> wishes{deps_.control.stop_requested() ? 1 : 0,
+                                     deps_.control.take_checkpoint_request() || checkpoint_due() ? 1 : 0};
   TRY(deps_.comm.all_reduce(deps_.trainer.gradients(), wishes));
   TRY(deps_.trainer.apply(learning_rate_at(config_, plan_, state_.step)));
   ++state_.step;
@@ -116,10 +120,10 @@ Result<void> TrainingLoop::report(bool& diverged) {
   computing_reported_ = computing_;
   steps_since_report_ = 0;
   if (!diverged || !config_.trial.rung_steps.empty()) return {};
-  return failed_precondition("train.diverged",
-                             fmt::format("the training diverged: the loss is no finite number any more; lower learning_rate or raise warmup: "
-                                         "step {}, learning_rate {}",
-                                         state_.step, config_.learning_rate));
+  return failed_precondition(
+      "train.diverged", fmt::format("the training diverged: the loss is no finite number any more; lower learning_rate or raise warmup: "
+                                    "step {}, learning_rate {}",
+                                    state_.step, config_.learning_rate));
 }
 
 Result<std::optional<double>> TrainingLoop::accuracy_of(const RecordTable& table) {
@@ -307,16 +311,18 @@ Result<void> TrainingLoop::resume(const Document& environment) {
 Result<void> TrainingLoop::restore_from(const Checkpoint& checkpoint, const Document& environment) {
   const LoopState& stored = checkpoint.state;
   if (stored.configuration_hash != state_.configuration_hash) {
-    return failed_precondition("checkpoint.incompatible",
-                               fmt::format("the checkpoint was written with another configuration, other data or another number of ranks; submit "
-                                           "a new job to train with changed ones: {} (ranks then {}, now {})",
-                                           checkpoint.manifest, stored.world_size, state_.world_size));
+    return failed_precondition(
+        "checkpoint.incompatible",
+        fmt::format("the checkpoint was written with another configuration, other data or another number of ranks; submit "
+                    "a new job to train with changed ones: {} (ranks then {}, now {})",
+                    checkpoint.manifest, stored.world_size, state_.world_size));
   }
   if (stored.environment != environment && first()) {
-    deps_.listener.on_warning(failed_precondition(
-        "checkpoint.environment", fmt::format("training goes on in another environment than the checkpoint's, so the bits may differ from an "
-                                              "undisturbed run: then {}, now {}",
-                                              to_json(stored.environment), to_json(environment))));
+    deps_.listener.on_warning(
+        failed_precondition("checkpoint.environment",
+                            fmt::format("training goes on in another environment than the checkpoint's, so the bits may differ from an "
+                                        "undisturbed run: then {}, now {}",
+                                        to_json(stored.environment), to_json(environment))));
   }
   ASSIGN_OR_RETURN(const TensorFile replicated, deps_.checkpoints->read_tensors(checkpoint, 0));
   ASSIGN_OR_RETURN(const TensorFile own, deps_.checkpoints->read_tensors(checkpoint, deps_.comm.rank()));

@@ -55,11 +55,11 @@ struct TrainOutcome {
   StopReason reason = StopReason::kFinished;
   std::int64_t steps = 0;
   std::int64_t resumed_from_step = 0;
-  double seconds = 0;                 ///< Of training by all attempts.
-  double samples_per_second = 0;      ///< Of this attempt, over all ranks, without evaluation and checkpoints.
+  double seconds = 0;             ///< Of training by all attempts.
+  double samples_per_second = 0;  ///< Of this attempt, over all ranks, without evaluation and checkpoints.
   std::optional<double> validation_accuracy;
   std::optional<double> test_accuracy;
-  std::string parameter_hash;         ///< 32 hex digits over all parameter bytes: equal for equal bits.
+  std::string parameter_hash;  ///< 32 hex digits over all parameter bytes: equal for equal bits.
 };
 
 /// Trains one replica together with its peers: batches, gradient sums, metrics, evaluation, rungs, checkpoints and an agreed end. Whatever
@@ -117,15 +117,15 @@ class TrainingLoop {
   TrainData data_;
   Deps deps_;
   LoopState state_;
-  BatchScore unreported_;                 // Of this rank since the last report; part of the checkpoint.
-  std::vector<double> stored_score_;      // What tensors_to_store points to.
+  BatchScore unreported_;             // Of this rank since the last report; part of the checkpoint.
+  std::vector<double> stored_score_;  // What tensors_to_store points to.
   std::int64_t steps_since_report_ = 0;
   std::optional<double> validation_accuracy_;  // After validated_step_ steps.
   std::int64_t validated_step_ = -1;
-  std::int64_t checkpointed_step_ = -1;   // The last one this attempt wrote.
+  std::int64_t checkpointed_step_ = -1;  // The last one this attempt wrote.
   std::int64_t resumed_from_ = 0;
   double seconds_before_ = 0;
-  Duration computing_{0};                 // In steps of this attempt.
+  Duration computing_{0};  // In steps of this attempt.
   Duration computing_reported_{0};
   std::int64_t steps_here_ = 0;
   MonotonicPoint started_at_;

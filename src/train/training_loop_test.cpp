@@ -14,7 +14,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TrainConfig small_config() { return {.epochs = 3, .batch_size = 20, .learning_rate = 0.5, .checkpoint_every = 0s, .report_every_steps = 5}; }
+TrainConfig small_config() {
+  return {.epochs = 3, .batch_size = 20, .learning_rate = 0.5, .checkpoint_every = 0s, .report_every_steps = 5};
+}
 
 class TrainingLoopTest : public ::testing::Test {
  protected:
@@ -33,8 +35,12 @@ class TrainingLoopTest : public ::testing::Test {
     const Result<TrainPlan> plan = plan_training(config, data.view().train.rows(), 1);
     if (!plan.ok()) return plan.error();
     TrainingLoop loop(config, plan.value(), data.view(),
-                      {.trainer = *trainer, .comm = comm, .checkpoints = with_checkpoints ? &checkpoints : nullptr, .control = control,
-                       .listener = listener, .clock = clock});
+                      {.trainer = *trainer,
+                       .comm = comm,
+                       .checkpoints = with_checkpoints ? &checkpoints : nullptr,
+                       .control = control,
+                       .listener = listener,
+                       .clock = clock});
     return loop.run(environment);
   }
 

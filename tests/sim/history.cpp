@@ -9,9 +9,7 @@
 
 namespace trainyard::sim_test {
 
-std::string text_of(const RankKey& rank) {
-  return fmt::format("{}.{}/{}", rank.attempt.job.value, rank.attempt.attempt.value, rank.rank);
-}
+std::string text_of(const RankKey& rank) { return fmt::format("{}.{}/{}", rank.attempt.job.value, rank.attempt.attempt.value, rank.rank); }
 
 namespace {
 
@@ -26,26 +24,25 @@ std::string event_text(const store::EventRecord& event) {
 }  // namespace
 
 std::string text_of(const Happening& happening) {
-  return std::visit(
-      Overloaded{
-          [](const SubmitAcknowledged& h) { return fmt::format("submit acknowledged: {} is job {}", h.key, h.job.value); },
-          [](const CancelAcknowledged& h) { return fmt::format("cancel acknowledged: job {}", h.job.value); },
-          [](const JobShown& h) { return "shown: " + job_text(h.job); },
-          [](const JobDurable& h) { return "durable: " + job_text(h.job); },
-          [](const EventDurable& h) { return "durable: " + event_text(h.event); },
-          [](const BatchDurable&) { return std::string("durable: end of batch"); },
-          [](const EventPublished& h) { return "published: " + event_text(h.event); },
-          [](const LinesAcknowledged& h) { return fmt::format("lines of {} acknowledged: {}", text_of(h.rank), h.count); },
-          [](const NodeJoined& h) { return fmt::format("node {} has {}", h.node.text, h.capacity.text()); },
-          [](const RankStarted& h) { return fmt::format("rank {} started on {}", text_of(h.rank), h.node.text); },
-          [](const RankEnded& h) { return fmt::format("rank {} ended on {} with {}", text_of(h.rank), h.node.text, h.code); },
-          [](const NodeRebooted& h) { return fmt::format("node {} rebooted", h.node.text); },
-          [](const ServerStarted& h) { return fmt::format("server started after event {}", h.last_event.value); },
-          [](const ServerKilled& h) { return "server killed " + h.where; },
-          [](const Broken& h) { return "broken: " + h.what; },
-          [](const Finished&) { return std::string("finished"); },
-      },
-      happening);
+  return std::visit(Overloaded{
+                        [](const SubmitAcknowledged& h) { return fmt::format("submit acknowledged: {} is job {}", h.key, h.job.value); },
+                        [](const CancelAcknowledged& h) { return fmt::format("cancel acknowledged: job {}", h.job.value); },
+                        [](const JobShown& h) { return "shown: " + job_text(h.job); },
+                        [](const JobDurable& h) { return "durable: " + job_text(h.job); },
+                        [](const EventDurable& h) { return "durable: " + event_text(h.event); },
+                        [](const BatchDurable&) { return std::string("durable: end of batch"); },
+                        [](const EventPublished& h) { return "published: " + event_text(h.event); },
+                        [](const LinesAcknowledged& h) { return fmt::format("lines of {} acknowledged: {}", text_of(h.rank), h.count); },
+                        [](const NodeJoined& h) { return fmt::format("node {} has {}", h.node.text, h.capacity.text()); },
+                        [](const RankStarted& h) { return fmt::format("rank {} started on {}", text_of(h.rank), h.node.text); },
+                        [](const RankEnded& h) { return fmt::format("rank {} ended on {} with {}", text_of(h.rank), h.node.text, h.code); },
+                        [](const NodeRebooted& h) { return fmt::format("node {} rebooted", h.node.text); },
+                        [](const ServerStarted& h) { return fmt::format("server started after event {}", h.last_event.value); },
+                        [](const ServerKilled& h) { return "server killed " + h.where; },
+                        [](const Broken& h) { return "broken: " + h.what; },
+                        [](const Finished&) { return std::string("finished"); },
+                    },
+                    happening);
 }
 
 History::History(std::uint64_t seed, const Clock& clock, std::vector<std::unique_ptr<Invariant>> invariants)

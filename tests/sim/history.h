@@ -79,8 +79,9 @@ struct Broken {
 /// Faults stopped long ago and everything had time to settle.
 struct Finished {};
 
-using Happening = std::variant<SubmitAcknowledged, CancelAcknowledged, JobShown, JobDurable, EventDurable, BatchDurable, EventPublished,
-                               LinesAcknowledged, NodeJoined, RankStarted, RankEnded, NodeRebooted, ServerStarted, ServerKilled, Broken, Finished>;
+using Happening =
+    std::variant<SubmitAcknowledged, CancelAcknowledged, JobShown, JobDurable, EventDurable, BatchDurable, EventPublished,
+                 LinesAcknowledged, NodeJoined, RankStarted, RankEnded, NodeRebooted, ServerStarted, ServerKilled, Broken, Finished>;
 
 /// One line about it.
 std::string text_of(const Happening& happening);

@@ -13,14 +13,19 @@ bool holds_ranks(JobState state) { return state == JobState::kStarting || state 
 /// How far a job has come: grows with every step of its life.
 std::pair<std::uint32_t, int> progress_of(const jobs::Job& job) {
   switch (job.state) {
-    case JobState::kStarting: return {job.attempt.number.value, 1};
-    case JobState::kRunning: return {job.attempt.number.value, 2};
-    case JobState::kStopping: return {job.attempt.number.value, 3};
-    case JobState::kQueued: return {job.attempt.number.value, 4};
+    case JobState::kStarting:
+      return {job.attempt.number.value, 1};
+    case JobState::kRunning:
+      return {job.attempt.number.value, 2};
+    case JobState::kStopping:
+      return {job.attempt.number.value, 3};
+    case JobState::kQueued:
+      return {job.attempt.number.value, 4};
     case JobState::kSucceeded:
     case JobState::kFailed:
     case JobState::kCancelled:
-    case JobState::kTimedOut: return {job.attempt.number.value, 5};
+    case JobState::kTimedOut:
+      return {job.attempt.number.value, 5};
   }
   return {};
 }
@@ -64,8 +69,9 @@ void AcknowledgedCancelHolds::see(const Happening& happening) {
   std::visit(Overloaded{[&](const JobDurable& h) { durable_.insert_or_assign(h.job.id, h.job); },
                         [&](const CancelAcknowledged& h) {
                           const auto job = durable_.find(h.job);
-                          const bool ending = job != durable_.end() && (is_terminal(job->second.state) || job->second.intent == StopIntent::kCancel ||
-                                                                        job->second.intent == StopIntent::kLimit);
+                          const bool ending =
+                              job != durable_.end() && (is_terminal(job->second.state) || job->second.intent == StopIntent::kCancel ||
+                                                        job->second.intent == StopIntent::kLimit);
                           if (!ending) violated(fmt::format("the cancel of job {} was acknowledged and is not durable", h.job.value));
                           cancelled_.insert(h.job);
                         },
@@ -94,14 +100,16 @@ void NothingShownIsUndone::see(const Happening& happening) {
 
 void OneTerminalState::see(const Happening& happening) {
   if (const auto* durable = std::get_if<JobDurable>(&happening)) {
-    const std::string record = jobs::encode_job(durable->job);
-    const auto ended = ended_.find(durable->job.id);
-    if (ended != ended_.end() && ended->second != record) violated(fmt::format("job {} changed after its end", durable->job.id.value));
-    if (is_terminal(durable->job.state)) ended_.emplace(durable->job.id, record);
+    const jobs::Job& job = durable->job;
+    const auto ended = ended_.find(job.id);
+    if (ended != ended_.end() && ended->second != jobs::encode_job(job))
+      violated(fmt::format("job {} changed after its end", job.id.value));
+    if (is_terminal(job.state)) ended_.emplace(job.id, jobs::encode_job(job));
   }
   const auto* told = std::get_if<EventDurable>(&happening);
   if (told == nullptr) return;
-  if (ended_by_event_.contains(told->event.job)) violated(fmt::format("job {} has an event after its end: {}", told->event.job.value, told->event.type));
+  if (ended_by_event_.contains(told->event.job))
+    violated(fmt::format("job {} has an event after its end: {}", told->event.job.value, told->event.type));
   const std::optional<JobState> state = job_state_from(body_of(told->event)["state"].text());
   if (state && is_terminal(*state)) ended_by_event_.insert(told->event.job);
 }
@@ -109,10 +117,10 @@ void OneTerminalState::see(const Happening& happening) {
 void LegalTransitions::see_event(const store::EventRecord& event) {
   using S = JobState;
   static const std::set<std::pair<S, S>> kEdges{
-      {S::kQueued, S::kStarting},   {S::kQueued, S::kCancelled},   {S::kQueued, S::kTimedOut},    {S::kStarting, S::kRunning},
-      {S::kStarting, S::kStopping}, {S::kStarting, S::kSucceeded}, {S::kStarting, S::kFailed},    {S::kStarting, S::kQueued},
-      {S::kRunning, S::kStopping},  {S::kRunning, S::kSucceeded},  {S::kRunning, S::kFailed},     {S::kRunning, S::kQueued},
-      {S::kStopping, S::kQueued},   {S::kStopping, S::kCancelled}, {S::kStopping, S::kTimedOut},  {S::kStopping, S::kSucceeded}};
+      {S::kQueued, S::kStarting},   {S::kQueued, S::kCancelled},   {S::kQueued, S::kTimedOut},   {S::kStarting, S::kRunning},
+      {S::kStarting, S::kStopping}, {S::kStarting, S::kSucceeded}, {S::kStarting, S::kFailed},   {S::kStarting, S::kQueued},
+      {S::kRunning, S::kStopping},  {S::kRunning, S::kSucceeded},  {S::kRunning, S::kFailed},    {S::kRunning, S::kQueued},
+      {S::kStopping, S::kQueued},   {S::kStopping, S::kCancelled}, {S::kStopping, S::kTimedOut}, {S::kStopping, S::kSucceeded}};
   const std::optional<S> next = job_state_from(body_of(event)["state"].text());
   if (!next) return violated(fmt::format("event {} names no state", event.number.value));
   const auto [known, fresh] = state_.emplace(event.job, *next);
@@ -171,7 +179,8 @@ void GangAtomic::see(const Happening& happening) {
   if (job.state != JobState::kSucceeded) return;
   for (std::uint32_t rank = 0; rank < static_cast<std::uint32_t>(job.spec.tasks); ++rank) {
     const auto code = codes_.find({{job.id, job.attempt.number}, rank});
-    if (code == codes_.end() || code->second != 0) violated(fmt::format("job {} succeeded though rank {} did not end well", job.id.value, rank));
+    if (code == codes_.end() || code->second != 0)
+      violated(fmt::format("job {} succeeded though rank {} did not end well", job.id.value, rank));
   }
 }
 
@@ -208,7 +217,8 @@ void NoDoubleBooking::see(const Happening& happening) {
 
 void EventNumbersGapless::see(const Happening& happening) {
   std::visit(Overloaded{[&](const EventDurable& h) {
-                          if (h.event.number.value != ++durable_) violated(fmt::format("event {} came as number {}", h.event.number.value, durable_));
+                          if (h.event.number.value != ++durable_)
+                            violated(fmt::format("event {} came as number {}", h.event.number.value, durable_));
                           durable_ = h.event.number.value;
                         },
                         [&](const ServerStarted& h) { published_ = h.last_event.value; },

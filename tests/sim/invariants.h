@@ -52,7 +52,7 @@ class OneTerminalState final : public Invariant {
   void see(const Happening& happening) override;
 
  private:
-  std::map<JobId, std::string> ended_;      ///< The record that ended it.
+  std::map<JobId, std::string> ended_;  ///< The record that ended it.
   std::set<JobId> ended_by_event_;
 };
 

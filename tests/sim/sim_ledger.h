@@ -13,7 +13,8 @@ class SimLedger final : public store::JobLedger {
  public:
   struct Settings {
     Duration commit_max{30'000};
-    std::uint64_t failure_one_in = 3000;
+    Duration slow_commit_max{3'000'000};  ///< Of one commit in eight: what happens meanwhile is where the mistakes are.
+    std::uint64_t failure_one_in = 500;
     bool answers_too_early = false;
   };
 
@@ -31,7 +32,8 @@ class SimLedger final : public store::JobLedger {
     inner_.commit(std::move(batch), [](const Result<void>&) {});
     done_ = std::move(done);
     if (settings_.answers_too_early) answer({});
-    world_.after(world_.between(Duration(100), settings_.commit_max), [this, generation = generation_] {
+    const Duration longest = world_.one_in(8) ? settings_.slow_commit_max : settings_.commit_max;
+    world_.after(world_.between(Duration(100), longest), [this, generation = generation_] {
       if (generation == generation_) finish();
     });
   }

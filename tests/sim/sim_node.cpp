@@ -246,7 +246,8 @@ void SimNode::ship(Rank& rank) {
       receive([this, key, process, taken] { shipped(key, process, taken); });
     });
   };
-  send([key, ask_first, first = rank.shipped, lines = std::move(lines), answer](jobs::JobService& service, adapters::agent_pool::AgentPool&) {
+  send([key, ask_first, first = rank.shipped, lines = std::move(lines), answer](jobs::JobService& service,
+                                                                                adapters::agent_pool::AgentPool&) {
     if (ask_first) return answer(service.events_taken(key));
     service.append_events(key, first, lines, answer);
   });

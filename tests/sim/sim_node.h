@@ -81,7 +81,7 @@ class SimNode {
   const NodeName name_;
   const Resources capacity_;
   std::uint64_t boots_ = 1;
-  std::uint64_t agents_ = 1;      ///< Answers to an earlier agent process go nowhere.
+  std::uint64_t agents_ = 1;  ///< Answers to an earlier agent process go nowhere.
   std::uint64_t processes_ = 0;
   std::uint64_t desired_version_ = 0;
   MonotonicPoint away_until_;

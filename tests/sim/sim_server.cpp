@@ -45,6 +45,7 @@ class CrashingLedger final : public store::JobLedger {
   CrashingLedger(SimServer& server, SimLedger& inner) : server_(server), inner_(inner) {}
   void commit(store::LedgerBatch batch, Committed done) override {
     server_.crash_point("before a commit");
+    server_.maybe_kill_during_commit();
     inner_.commit(std::move(batch), std::move(done));
     server_.crash_point("after a commit was sent");
   }
@@ -156,6 +157,13 @@ void SimServer::kill(const std::string& where) {
   life_.reset();
   ledger_.crash();
   world_.after(world_.between(Duration(10'000), settings_.down_max), [this] { boot(); });
+}
+
+void SimServer::maybe_kill_during_commit() {
+  if (!world_.fault_one_in(settings_.kill_during_one_in)) return;
+  world_.after(world_.between(Duration(1'000), Duration(2'000'000)), [this, life = lives_] {
+    if (life == lives_) kill("during a commit");
+  });
 }
 
 void SimServer::run_one(std::uint64_t life) {

@@ -20,7 +20,8 @@ struct KilledHere {
 class SimServer {
  public:
   struct Settings {
-    std::uint64_t kill_one_in = 600;     ///< At each call out.
+    std::uint64_t kill_one_in = 250;        ///< At each call out.
+    std::uint64_t kill_during_one_in = 50;  ///< While a commit is on its way.
     Duration down_max{15'000'000};
     Duration lease{15'000'000};
   };
@@ -31,6 +32,8 @@ class SimServer {
 
   void boot();
   void kill(const std::string& where);
+  /// Perhaps this life of the server ends soon: what was not durable by then is lost.
+  void maybe_kill_during_commit();
   bool is_up() const { return life_ != nullptr; }
   std::size_t kills() const { return kills_; }
   /// A request reached the host; it is lost when no server listens.

@@ -35,11 +35,13 @@ void Simulation::next_fault() {
   SimNode& node = *nodes_[world_.rng.below(nodes_.size())];
   switch (world_.rng.below(6)) {
     case 0:
-    case 1: return server_.kill("by a fault");
+    case 1:
+      return server_.kill("by a fault");
     case 2:
       world_.history.note("cut off: " + node.name().text);
       return node.partition(world_.between(100ms, 40s));
-    case 3: return node.reboot(world_.between(100ms, 30s));
+    case 3:
+      return node.reboot(world_.between(100ms, 30s));
     case 4:
       world_.history.note("agent restarts: " + node.name().text);
       return node.restart_agent();

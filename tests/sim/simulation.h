@@ -15,7 +15,7 @@ struct SimulationSettings {
   SimServer::Settings server;
   SimLedger::Settings ledger;
   SimNode::Settings node;
-  Duration fault_span{150'000'000};     ///< Faults happen during this span; then everything heals.
+  Duration fault_span{150'000'000};  ///< Faults happen during this span; then everything heals.
   Duration fault_every_max{12'000'000};
   Duration settle_span{1'800'000'000};  ///< By then every job must have ended.
 };

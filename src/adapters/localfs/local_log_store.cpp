@@ -165,8 +165,8 @@ class LocalLogStore final : public store::LogStore {
     if (stream->failure()) return *stream->failure();
     const std::uint64_t end = stream->end();
     if (offset > end) {
-      return failed_precondition("log.gap", fmt::format("log records are missing before this offset, send from the end; offset {}, end {}",
-                                                        offset, end));
+      return failed_precondition(
+          "log.gap", fmt::format("log records are missing before this offset, send from the end; offset {}, end {}", offset, end));
     }
     const std::size_t skip = std::min<std::uint64_t>(end - offset, encoded.size());
     if (store::intact_log_prefix(encoded.substr(0, skip)) != skip) return malformed(fmt::format("offset {}, end {}", offset, end));

@@ -10,7 +10,7 @@ struct SqliteJobLedgerSettings {
   std::string path;  ///< The ledger file; made with mode 0600 when it is absent. Its directory exists.
   std::uint64_t check_bytes_max = std::uint64_t{256} << 20;  ///< Files up to this size are checked page by page when opened.
   int checkpoint_pages = 1000;  ///< Length of the write-ahead log, in 4 KiB pages, that is moved into the file.
-  bool read_only = false;  ///< Takes no commit (UNAVAILABLE "ledger.read_only") and writes nothing: for a ledger on a full disk.
+  bool read_only = false;       ///< Takes no commit (UNAVAILABLE "ledger.read_only") and writes nothing: for a ledger on a full disk.
 };
 
 /// Opens the ledger in one SQLite file (docs/formats/ledger.md). It has one thread, which writes, syncs and answers commits; a commit that

@@ -34,7 +34,7 @@ class OnnxBuilder {
   std::string finish(std::string_view graph_name, const Value& input, const Value& output);
 
  private:
-  std::string nodes_;         // Encoded fields of GraphProto.
+  std::string nodes_;  // Encoded fields of GraphProto.
   std::string initializers_;
   int node_count_ = 0;
 };

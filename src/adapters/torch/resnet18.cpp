@@ -108,7 +108,8 @@ class ResNet18 final : public Network {
     block.first = add_normalised(parameters_, name + ".first", {.inputs = inputs, .outputs = outputs, .kernel = 3, .stride = stride}, rng);
     block.second = add_normalised(parameters_, name + ".second", {.inputs = outputs, .outputs = outputs, .kernel = 3, .stride = 1}, rng);
     if (stride != 1 || inputs != outputs) {
-      block.shortcut = add_normalised(parameters_, name + ".shortcut", {.inputs = inputs, .outputs = outputs, .kernel = 1, .stride = stride}, rng);
+      block.shortcut =
+          add_normalised(parameters_, name + ".shortcut", {.inputs = inputs, .outputs = outputs, .kernel = 1, .stride = stride}, rng);
     }
     blocks_.push_back(std::move(block));
   }

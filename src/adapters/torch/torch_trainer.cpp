@@ -150,7 +150,9 @@ std::vector<StateTensor> TorchTrainer::state() {
   }
   generator_state_ = at::detail::getDefaultCPUGenerator().get_state();
   const auto size = static_cast<std::size_t>(generator_state_.numel());
-  all.push_back({.view = {.name = kGeneratorName, .type = DataType::kUint8, .shape = {generator_state_.numel()},
+  all.push_back({.view = {.name = kGeneratorName,
+                          .type = DataType::kUint8,
+                          .shape = {generator_state_.numel()},
                           .bytes = std::as_bytes(std::span(generator_state_.data_ptr<std::uint8_t>(), size))},
                  .replicated = false});
   return all;
@@ -192,18 +194,22 @@ Result<std::unique_ptr<Network>> make_network(const TorchTrainerSettings& settin
   const train::RecordLayout& layout = settings.layout;
   constexpr std::int64_t kSideMin = 8;
   if (layout.height < kSideMin || layout.width < kSideMin) {
-    return invalid_argument("train.model", fmt::format("the images are too small for the models, which need {0} x {0} pixels: {1} x {2}", kSideMin,
-                                                       layout.height, layout.width));
+    return invalid_argument("train.model", fmt::format("the images are too small for the models, which need {0} x {0} pixels: {1} x {2}",
+                                                       kSideMin, layout.height, layout.width));
   }
-  const internal::NetworkSettings network{.channels = layout.channels, .height = layout.height, .width = layout.width,
-                                          .classes = settings.classes, .network_width = settings.model_width};
+  const internal::NetworkSettings network{.channels = layout.channels,
+                                          .height = layout.height,
+                                          .width = layout.width,
+                                          .classes = settings.classes,
+                                          .network_width = settings.model_width};
   SeededRng rng(settings.seed);
   std::string names;
   for (const Builtin& builtin : kBuiltin) {
     if (builtin.name == settings.model) return builtin.make(network, rng);
     names += (names.empty() ? "" : ", ") + std::string(builtin.name);
   }
-  return invalid_argument("train.model", fmt::format("no model has this name; choose one of {}: {}", names, settings.model), "/config/model/name");
+  return invalid_argument("train.model", fmt::format("no model has this name; choose one of {}: {}", names, settings.model),
+                          "/config/model/name");
 }
 
 }  // namespace

@@ -11,12 +11,12 @@
 namespace trainyard::adapters::torch {
 
 struct TorchTrainerSettings {
-  std::string model = "cnn";        ///< A name of `builtin_models`.
-  std::int64_t model_width = 0;     ///< 0: the model's default.
+  std::string model = "cnn";     ///< A name of `builtin_models`.
+  std::int64_t model_width = 0;  ///< 0: the model's default.
   std::int64_t classes = 10;
   train::RecordLayout layout;
   double momentum = 0.9;
-  std::uint64_t seed = 1;           ///< Decides the initial weights.
+  std::uint64_t seed = 1;  ///< Decides the initial weights.
 };
 
 /// A replica over libtorch on the CPU. Weights are drawn by our own generator, so that the seed means the same with every version of the

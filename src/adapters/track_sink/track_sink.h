@@ -1,15 +1,23 @@
 #pragma once
-#include <memory>
-
 #include "jobs/attempt_sink.h"
 #include "track/tracking.h"
 
 namespace trainyard::adapters::track_sink {
 
-/// Writes what attempts report into tracking: the run of a job lies in the experiment "Default" and carries the tags "trainyard.job_id" and
-/// "trainyard.kind". A metric key that tracking does not take is stored with '_' in place of what is wrong with it, so that one bad key
-/// never holds up the events behind it; what comes for a run that somebody deleted is dropped. `tracking` outlives the sink. Errors: those
-/// of the database.
-std::unique_ptr<jobs::AttemptSink> make_track_sink(track::Tracking& tracking);
+/// Tracking as the place where the runs of jobs are kept: experiment "Default", the run id that the job was given at submit, and the tags
+/// "trainyard.job_id", "trainyard.kind" and "trainyard.dataset". A metric key that tracking does not take is stored with '_' in place of
+/// what is wrong with it; what comes for a run that somebody deleted is dropped. Errors: those of the database.
+class TrackSink final : public jobs::AttemptSink {
+ public:
+  explicit TrackSink(track::Tracking& tracking) : tracking_(tracking) {}
+
+  /// A run that is there already is no error: the job was launched again.
+  Result<void> start_run(const jobs::RunStart& start) override;
+  Result<void> record_metrics(const RunId& run, AttemptNumber attempt, const std::vector<jobs::MetricPoint>& points) override;
+  Result<void> end_run(const RunId& run, std::string_view status, TimePoint ended_at) override;
+
+ private:
+  track::Tracking& tracking_;
+};
 
 }  // namespace trainyard::adapters::track_sink

@@ -9,29 +9,33 @@ namespace {
 
 class TrackSinkTest : public track::testing::TrackingTest {
  protected:
-  void start() { ASSERT_TRUE(sink->start_run({run, JobId{17}, "train-final", "train", time_from_micros(5'000'000)}).ok()); }
+  void start() {
+    ASSERT_TRUE(sink.start_run({run, JobId{17}, "train-final", "train", "fashion@3/curated", time_from_micros(5'000'000)}).ok());
+  }
   Result<void> record(std::uint32_t attempt, std::vector<jobs::MetricPoint> points) {
-    return sink->record_metrics(run, AttemptNumber{attempt}, points);
+    return sink.record_metrics(run, AttemptNumber{attempt}, points);
   }
   static jobs::MetricPoint point(std::string key, double value, std::int64_t step, std::int64_t second) {
     return {std::move(key), value, step, time_from_micros(second * 1'000'000)};
   }
 
   const RunId run{"00000000000000010000000000000011"};
-  std::unique_ptr<jobs::AttemptSink> sink = make_track_sink(tracking);
+  TrackSink sink{tracking};
 };
 
 TEST_F(TrackSinkTest, run_of_a_job_starts_logs_and_ends) {
   start();
   ASSERT_TRUE(record(1, {point("loss", 0.5, 1, 6), point("loss", 0.25, 2, 7)}).ok());
-  ASSERT_TRUE(sink->end_run(run, "FINISHED", time_from_micros(8'000'000)).ok());
+  ASSERT_TRUE(sink.end_run(run, "FINISHED", time_from_micros(8'000'000)).ok());
   const track::Run stored = tracking.runs().get(run).value();
   EXPECT_EQ(stored.info.name, "train-final");
   EXPECT_EQ(stored.info.status, track::RunStatus::kFinished);
   EXPECT_EQ(stored.info.started_ms, 5000);
   EXPECT_EQ(stored.info.ended_ms, 8000);
   EXPECT_EQ(stored.metrics.at(0).point.value, 0.25);
-  EXPECT_EQ(stored.tags.at(1).value, "17");
+  ASSERT_EQ(stored.tags.size(), 4u);
+  EXPECT_EQ(stored.tags[1].value, "fashion@3/curated");
+  EXPECT_EQ(stored.tags[2].value, "17");
 }
 
 TEST_F(TrackSinkTest, every_call_may_be_repeated) {
@@ -46,7 +50,7 @@ TEST_F(TrackSinkTest, every_call_may_be_repeated) {
 TEST_F(TrackSinkTest, later_attempt_replaces_the_steps_it_repeats) {
   start();
   ASSERT_TRUE(record(1, {point("loss", 1, 1, 1), point("loss", 2, 2, 2), point("loss", 3, 3, 3)}).ok());
-  ASSERT_TRUE(sink->end_run(run, "FAILED", time_from_micros(4'000'000)).ok());
+  ASSERT_TRUE(sink.end_run(run, "FAILED", time_from_micros(4'000'000)).ok());
   start();
   ASSERT_TRUE(record(2, {point("loss", 20, 2, 5), point("loss", 30, 3, 6)}).ok());
   std::vector<double> values;
@@ -67,7 +71,7 @@ TEST_F(TrackSinkTest, points_of_a_deleted_run_are_dropped) {
   start();
   ASSERT_TRUE(tracking.runs().set_lifecycle(run, track::Lifecycle::kDeleted).ok());
   EXPECT_TRUE(record(1, {point("loss", 1, 1, 1)}).ok());
-  EXPECT_TRUE(sink->end_run(run, "KILLED", time_from_micros(1)).ok());
+  EXPECT_TRUE(sink.end_run(run, "KILLED", time_from_micros(1)).ok());
 }
 
 }  // namespace

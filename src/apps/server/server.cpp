@@ -19,6 +19,8 @@
 #include "api/platform/events.h"
 #include "api/platform/jobs.h"
 #include "api/platform/logs.h"
+#include "api/platform/models.h"
+#include "api/platform/runs.h"
 #include "api/platform/trials.h"
 #include "api/platform/workflows.h"
 #include "apps/programs.h"
@@ -220,6 +222,8 @@ void ComposedServer::add_routes() {
   api::add_event_routes(router_, context);
   api::add_log_routes(router_, context, logs_);
   api::add_dataset_routes(router_, {reads_, catalog_, *state_.objects});
+  api::add_run_routes(router_, {reads_, tracking_});
+  api::add_model_routes(router_, {reads_, tracking_});
   api::add_trial_routes(router_, strand_, clock_, studies_);
   api::add_workflow_routes(router_, {strand_, reads_, clock_, *workflows_, workflow_repository_});
   api::add_agent_routes(

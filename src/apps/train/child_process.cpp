@@ -53,7 +53,8 @@ Result<std::string> read_output(int fd, const std::string& program, const Clock&
   for (;;) {
     const Duration left = deadline - clock.monotonic_now();
     if (left <= Duration(0)) {
-      return Error{Category::kDeadlineExceeded, "program.timeout", "a helper program did not end in time and was killed: " + program, {}, {}};
+      return Error{
+          Category::kDeadlineExceeded, "program.timeout", "a helper program did not end in time and was killed: " + program, {}, {}};
     }
     pollfd readable{.fd = fd, .events = POLLIN, .revents = 0};
     if (::poll(&readable, 1, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count())) <= 0) continue;
@@ -80,7 +81,8 @@ int wait_for(pid_t pid) {
 Result<std::string> find_program(const std::string& name) {
   const std::string here = directory_of_this_program();
   std::vector<std::string> directories;
-  if (const char* const libexec = std::getenv("TRAINYARD_LIBEXEC"); libexec != nullptr && *libexec != '\0') directories.emplace_back(libexec);
+  if (const char* const libexec = std::getenv("TRAINYARD_LIBEXEC"); libexec != nullptr && *libexec != '\0')
+    directories.emplace_back(libexec);
   directories.push_back(here);
   directories.push_back(here + "/../libexec/trainyard");
   for (const std::string& directory : directories) {

@@ -11,6 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kPause = 1s;
+constexpr Duration kShortPause = 20ms;
 
 /// The decision in an answer; none while it is pending. Errors: INVALID_ARGUMENT for an answer of another form.
 Result<std::optional<train::RungDecision>> decision_in(const Document& answer) {
@@ -36,7 +37,8 @@ std::optional<train::RungDecision> JobControl::await_rung(std::int64_t step, Dur
       last_complaint_ = decision.error().describe();
       std::fputs(fmt::format("trainyard-train: waiting at the rung of step {}: {}\n", step, last_complaint_).c_str(), stderr);
     }
-    if (!decision.ok()) stop_.wait_for_stop(std::min(left, kPause));
+    // A server that has nothing to say should hold the question; one that answers at once is not asked at once again.
+    stop_.wait_for_stop(std::min(left, decision.ok() ? kShortPause : kPause));
   }
   return std::nullopt;
 }

@@ -39,12 +39,14 @@ Result<void> write_floats(const std::string& path, std::span<const float> values
 
 Result<double> checked_difference(const ExportSettings& settings, const Clock& clock) {
   const std::string at = settings.workdir + "/";
-  ASSIGN_OR_RETURN(const ChildOutcome outcome, run_child({settings.checker, "check-onnx", at + "model.onnx", at + "inputs.f32", at + "expected.f32"},
-                                                         clock, kCheckPatience));
+  ASSIGN_OR_RETURN(
+      const ChildOutcome outcome,
+      run_child({settings.checker, "check-onnx", at + "model.onnx", at + "inputs.f32", at + "expected.f32"}, clock, kCheckPatience));
   if (outcome.exit_code != 0) {
-    return internal_error("train.export_check", fmt::format("the exported model could not be compared with the trained one; the checker's own "
-                                                            "message is above: {} ended with {}",
-                                                            settings.checker, outcome.exit_code));
+    return internal_error("train.export_check",
+                          fmt::format("the exported model could not be compared with the trained one; the checker's own "
+                                      "message is above: {} ended with {}",
+                                      settings.checker, outcome.exit_code));
   }
   ASSIGN_OR_RETURN(const Document figures, parse_json(outcome.output));
   return figures.double_at("max_abs_diff");
@@ -69,9 +71,10 @@ Result<ExportedModel> export_model(train::Trainer& trainer, const train::TrainDa
   ASSIGN_OR_RETURN(exported.difference, checked_difference(settings, clock));
   // Written so that a difference which is no number fails too.
   if (!(exported.difference <= settings.difference_max)) {
-    return internal_error("train.export_mismatch", fmt::format("the exported model does not compute what the trained one does, so it was not "
-                                                               "stored: largest difference {:.3g}, allowed {:.3g}",
-                                                               exported.difference, settings.difference_max));
+    return internal_error("train.export_mismatch",
+                          fmt::format("the exported model does not compute what the trained one does, so it was not "
+                                      "stored: largest difference {:.3g}, allowed {:.3g}",
+                                      exported.difference, settings.difference_max));
   }
   ASSIGN_OR_RETURN(exported.artifact, runner::put_object(objects, {.name = "model.onnx", .bucket = "models", .extension = ".onnx"},
                                                          settings.workdir + "/model.onnx"));

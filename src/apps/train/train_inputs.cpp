@@ -31,7 +31,8 @@ Result<train::RecordLayout> layout_of(const data::PackHeader& header, const std:
   return layout;
 }
 
-Result<void> check_labels(const train::RecordTable& table, const train::RecordLayout& layout, std::int64_t classes, const std::string& path) {
+Result<void> check_labels(const train::RecordTable& table, const train::RecordLayout& layout, std::int64_t classes,
+                          const std::string& path) {
   for (std::uint64_t row = 0; row < table.rows(); ++row) {
     const auto label = std::to_integer<std::int64_t>(table.record(row)[layout.label_offset]);
     if (label >= classes) return bad_data(fmt::format("row {} has label {}, but there are {} classes", row, label, classes), path);
@@ -73,7 +74,8 @@ Result<TrainInputs> open_train_inputs(const runner::InputDataset& dataset, const
     ASSIGN_OR_RETURN(inputs.data.test, open_split(file, inputs));
   }
   if (!config.trial.rung_steps.empty() && inputs.data.validation.rows() == 0) {
-    return invalid_argument("train.rung_steps", "a trial with rungs needs a validation split to report its accuracy of; curate the dataset with one",
+    return invalid_argument("train.rung_steps",
+                            "a trial with rungs needs a validation split to report its accuracy of; curate the dataset with one",
                             "/config/trial");
   }
   return inputs;

@@ -38,7 +38,8 @@ struct ExportTools {
 
 Result<ExportTools> export_tools_for(const runner::JobContext& context) {
   if (context.spec.object_root.empty()) {
-    return invalid_argument("spec.missing_key", "the spec names no object_root to store the model in; set export_onnx: false to train without", "/object_root");
+    return invalid_argument("spec.missing_key",
+                            "the spec names no object_root to store the model in; set export_onnx: false to train without", "/object_root");
   }
   ExportTools tools;
   tools.settings.workdir = context.environment.workdir;
@@ -51,12 +52,14 @@ Result<std::unique_ptr<train::Comm>> join_gang(const runner::JobContext& context
   const runner::Environment& environment = context.environment;
   if (environment.world_size == 1) return std::unique_ptr<train::Comm>(std::make_unique<train::SoloComm>());
   if (environment.local_world_size != environment.world_size) {
-    return failed_precondition("train.several_hosts", fmt::format("all ranks of a training must be on one node, since they sum gradients in "
-                                                                  "shared memory; ask for fewer tasks or a larger node: {} of {} ranks here",
-                                                                  environment.local_world_size, environment.world_size));
+    return failed_precondition("train.several_hosts",
+                               fmt::format("all ranks of a training must be on one node, since they sum gradients in "
+                                           "shared memory; ask for fewer tasks or a larger node: {} of {} ranks here",
+                                           environment.local_world_size, environment.world_size));
   }
   // What only this installation's attempt has: its checkpoint directory, or the port that was picked for the gang.
-  const std::string place = !environment.checkpoint_directory.empty() ? environment.checkpoint_directory : fmt::format("port {}", environment.master_port);
+  const std::string place =
+      !environment.checkpoint_directory.empty() ? environment.checkpoint_directory : fmt::format("port {}", environment.master_port);
   const AttemptKey& attempt = environment.rank.attempt;
   return train::make_shared_memory_comm({.name = train::shared_memory_name(place, attempt.job.text(), attempt.attempt.value),
                                          .rank = environment.rank.rank,
@@ -84,10 +87,12 @@ Document result_of(const TrainOutcome& outcome, const std::optional<ExportedMode
 }
 
 void print_summary(const TrainOutcome& outcome) {
-  const auto percent = [](const std::optional<double>& share) { return share ? fmt::format("{:.2f} %", *share * 100) : std::string("not measured"); };
-  std::fputs(fmt::format("{} after {} steps in {:.1f} s ({:.0f} samples/s), validation {}, test {}, parameters {}\n", name_of(outcome.reason),
-                         outcome.steps, outcome.seconds, outcome.samples_per_second, percent(outcome.validation_accuracy),
-                         percent(outcome.test_accuracy), outcome.parameter_hash)
+  const auto percent = [](const std::optional<double>& share) {
+    return share ? fmt::format("{:.2f} %", *share * 100) : std::string("not measured");
+  };
+  std::fputs(fmt::format("{} after {} steps in {:.1f} s ({:.0f} samples/s), validation {}, test {}, parameters {}\n",
+                         name_of(outcome.reason), outcome.steps, outcome.seconds, outcome.samples_per_second,
+                         percent(outcome.validation_accuracy), percent(outcome.test_accuracy), outcome.parameter_hash)
                  .c_str(),
              stdout);
   std::fflush(stdout);
@@ -101,7 +106,8 @@ Result<runner::ExitCode> report(runner::JobContext& context, const TrainOutcome&
   }
   if (outcome.reason != train::StopReason::kStopRequested) return runner::ExitCode::kDone;
   if (context.environment.checkpoint_directory.empty()) {
-    return Error{Category::kCancelled, "train.stopped", "the training was stopped on request and has no checkpoint directory to go on from", {}, {}};
+    return Error{
+        Category::kCancelled, "train.stopped", "the training was stopped on request and has no checkpoint directory to go on from", {}, {}};
   }
   return runner::ExitCode::kStoppedOnRequest;
 }

@@ -111,8 +111,7 @@ bool ControlSocket::write_waiting(ConnectionId id) {
   Connection& connection = found->second;
   std::size_t written = 0;
   while (written < connection.waiting.size()) {
-    const ssize_t put =
-        ::send(connection.fd.get(), connection.waiting.data() + written, connection.waiting.size() - written, MSG_NOSIGNAL);
+    const ssize_t put = ::send(connection.fd.get(), connection.waiting.data() + written, connection.waiting.size() - written, MSG_NOSIGNAL);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0 && errno != EAGAIN) return false;
     if (put < 0) break;

@@ -126,8 +126,8 @@ void RankOutput::write_out() {
 }
 
 bool RankOutput::spool_full() const {
-  const std::uint64_t unshipped = log_.size() - std::min(shipped_.log_size, log_.size()) + events_.size() -
-                                  std::min(shipped_.events_size, events_.size());
+  const std::uint64_t unshipped =
+      log_.size() - std::min(shipped_.log_size, log_.size()) + events_.size() - std::min(shipped_.events_size, events_.size());
   return unshipped >= settings_.spool_max;
 }
 

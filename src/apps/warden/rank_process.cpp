@@ -1,7 +1,7 @@
 #include "apps/warden/rank_process.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/epoll.h>
 extern "C" {  // glibc 2.36 forgets it.
 #include <sys/pidfd.h>
@@ -82,8 +82,8 @@ Result<void> RankProcess::launch(const exec::RankLaunch& request) {
                                                   }},
                                              ends));
   oom_kills_before_ = oom_kill_count();
-  ASSIGN_OR_RETURN(pid_, spawn_rank(request.argv, rank_environment(request, deps_.environment),
-                                    workdir_of(request, deps_.environment.data_dir), ends));
+  ASSIGN_OR_RETURN(
+      pid_, spawn_rank(request.argv, rank_environment(request, deps_.environment), workdir_of(request, deps_.environment.data_dir), ends));
   const Result<void> watched = watch_leader();
   if (watched.ok()) return {};
   kill_group(SIGKILL);

@@ -100,9 +100,9 @@ class RankProcess {
   bool linger_over_ = false;
   std::uint32_t checkpoint_number_ = 0;
   std::uint64_t oom_kills_before_ = 0;
-  exec::RankExit exit_;                      ///< How the leader ended, while its output drains.
+  exec::RankExit exit_;  ///< How the leader ended, while its output drains.
   std::optional<exec::ExitRecord> record_;
-  bool recorded_ = false;                    ///< The record is durable.
+  bool recorded_ = false;  ///< The record is durable.
 };
 
 }  // namespace trainyard::warden

@@ -216,8 +216,11 @@ Result<pid_t> spawn_rank(const std::vector<std::string>& argv, const std::map<st
   ChildFailure failure;
   const pid_t pid = fork_and_run(plan, failure);
   if (pid < 0) {
-    return Error{Category::kResourceExhausted, "launch.fork",
-                 fmt::format("no new process could be made: {}: {}", argv.front(), std::strerror(errno)), {}, {}};
+    return Error{Category::kResourceExhausted,
+                 "launch.fork",
+                 fmt::format("no new process could be made: {}: {}", argv.front(), std::strerror(errno)),
+                 {},
+                 {}};
   }
   if (failure.step == Step::kNone) return pid;
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {

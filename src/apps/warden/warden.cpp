@@ -110,8 +110,7 @@ Result<void> Warden::recover_rank(const RankKey& rank) {
 
 RankProcess& Warden::add_rank(const RankKey& rank) {
   auto process = std::make_unique<RankProcess>(
-      settings_.rank,
-      RankProcess::Deps{deps_.loop, deps_.clock, groups_, environment_, [this] { sweep_strays(); }},
+      settings_.rank, RankProcess::Deps{deps_.loop, deps_.clock, groups_, environment_, [this] { sweep_strays(); }},
       RankProcess::Callbacks{.on_changed = [this, rank] { on_rank_changed(rank); }, .on_grown = [this, rank] { on_rank_grown(rank); }});
   return *ranks_.emplace(rank, std::move(process)).first->second;
 }
@@ -136,8 +135,7 @@ void Warden::on_message(ConnectionId connection, const Document& request) {
 Result<Document> Warden::handle(ConnectionId connection, const Document& request) {
   ASSIGN_OR_RETURN(const std::string type, request.string_at("type"));
   if (type == "hello") {
-    return Document::object(
-        {{"boot_id", environment_.boot_id}, {"pid", std::int64_t{::getpid()}}, {"protocol", exec::kWardenProtocol}});
+    return Document::object({{"boot_id", environment_.boot_id}, {"pid", std::int64_t{::getpid()}}, {"protocol", exec::kWardenProtocol}});
   }
   if (type == "subscribe") subscribers_.insert(connection);
   if (type == "subscribe" || type == "list") return state_of_all();
@@ -274,8 +272,7 @@ void Warden::on_child_signal() { sweep_strays(); }
 
 bool Warden::runs(std::string_view marker) const {
   return std::any_of(ranks_.begin(), ranks_.end(), [&](const auto& entry) {
-    return entry.second->shelters_strays() &&
-           marker == fmt::format("{}/{}", environment_.boot_id, exec::text_of(entry.first));
+    return entry.second->shelters_strays() && marker == fmt::format("{}/{}", environment_.boot_id, exec::text_of(entry.first));
   });
 }
 

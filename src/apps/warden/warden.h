@@ -13,11 +13,11 @@
 namespace trainyard::warden {
 
 struct WardenSettings {
-  std::string data_dir;     ///< Absolute.
-  std::string program_dir;  ///< First in PATH of every rank.
-  Duration grace{30'000'000};         ///< For all ranks when the warden itself is told to leave; a rank's own may be shorter.
-  Duration grown_delay{10'000};       ///< News of output wait this long for more.
-  Duration idle_exit{60'000'000};     ///< Without ranks and peers it leaves after this time.
+  std::string data_dir;            ///< Absolute.
+  std::string program_dir;         ///< First in PATH of every rank.
+  Duration grace{30'000'000};      ///< For all ranks when the warden itself is told to leave; a rank's own may be shorter.
+  Duration grown_delay{10'000};    ///< News of output wait this long for more.
+  Duration idle_exit{60'000'000};  ///< Without ranks and peers it leaves after this time.
   RankSettings rank;
 };
 

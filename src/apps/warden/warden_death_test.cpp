@@ -4,8 +4,8 @@
 namespace trainyard::warden {
 namespace {
 
-using testing::processes_of;
 using testing::kRank;
+using testing::processes_of;
 using testing::rank_key;
 using testing::read_log;
 using testing::shell_launch;

@@ -47,7 +47,9 @@ TEST_F(WardenOutputTest, unfinished_line_is_shown_before_its_end) {
 TEST_F(WardenOutputTest, damaged_events_are_dropped_with_a_note_and_the_others_kept) {
   WardenConnection& node = start_warden();
   node.send(exec::start_request(shell_launch(
-      kRank, R"(echo '{"event":"a"}' >&3; echo 'not json' >&3; echo '[1]' >&3; head -c 70000 /dev/zero | tr '\0' x >&3; echo >&3; printf '{"event":"b"}' >&3)")));
+      kRank,
+      R"(echo '{"event":"a"}' >&3; echo 'not json' >&3; echo '[1]' >&3; head -c 70000 /dev/zero | tr '\0' x >&3; echo >&3; )"
+      R"(printf '{"event":"b"}' >&3)")));
   node.wait_for_exit(kRank);
   EXPECT_EQ(read_file(paths(kRank).events).value(), "{\"event\":\"a\"}\n{\"event\":\"b\"}\n");
   const std::string notes = text_of_stream(read_log(paths(kRank).log), exec::kSystemStream);
@@ -65,13 +67,15 @@ TEST_F(WardenOutputTest, full_spool_holds_the_program_back_until_its_output_was_
   EXPECT_LT(held, 64u * 1024 * 8);
 
   std::uint64_t shipped = 0;
-  ASSERT_TRUE(node.read_until([&] {
-    if (node.rank(kRank)->log_size > shipped) {
-      shipped = node.rank(kRank)->log_size;
-      node.send(exec::shipped_request(kRank, {.log_size = shipped, .events_size = 0, .event_lines = 0}));
-    }
-    return node.exit_of(kRank) != nullptr;
-  }, 60s));
+  ASSERT_TRUE(node.read_until(
+      [&] {
+        if (node.rank(kRank)->log_size > shipped) {
+          shipped = node.rank(kRank)->log_size;
+          node.send(exec::shipped_request(kRank, {.log_size = shipped, .events_size = 0, .event_lines = 0}));
+        }
+        return node.exit_of(kRank) != nullptr;
+      },
+      60s));
   EXPECT_EQ(node.exit_of(kRank)->code, 0);
 }
 

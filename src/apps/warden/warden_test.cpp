@@ -5,8 +5,8 @@
 namespace trainyard::warden {
 namespace {
 
-using testing::processes_of;
 using testing::kRank;
+using testing::processes_of;
 using testing::rank_key;
 using testing::read_log;
 using testing::shell_launch;
@@ -39,15 +39,18 @@ TEST_F(WardenTest, program_that_ends_leaves_its_code_output_and_events) {
 TEST_F(WardenTest, rank_finds_its_files_and_a_clean_environment) {
   WardenConnection& node = start_warden();
   exec::RankLaunch launch = shell_launch(
-      kRank, "pwd; cat $TRAINYARD_SPEC; stat -c %a $TRAINYARD_TOKEN_FILE; wc -c <$TRAINYARD_TOKEN_FILE; env | cut -d= -f1 | sort | tr '\\n' ' '");
+      kRank,
+      "pwd; cat $TRAINYARD_SPEC; stat -c %a $TRAINYARD_TOKEN_FILE; wc -c <$TRAINYARD_TOKEN_FILE; env | cut -d= -f1 | sort | tr '\\n' ' '");
   launch.spec = Document::object({{"kind", "command"}});
   launch.token = "secret-token";
   launch.env = {{"RANK", "0"}};
   launch.resources.milli_cpu = 3500;
   node.send(exec::start_request(launch));
   EXPECT_EQ(node.wait_for_exit(kRank).code, 0);
-  EXPECT_EQ(stdout_of(kRank), data_dir + "/work/17/1\n{\"kind\":\"command\"}\n600\n12\n"
-            "HOME LANG OMP_NUM_THREADS PATH PWD RANK TMPDIR TRAINYARD_RANK_ID TRAINYARD_SPEC TRAINYARD_TOKEN_FILE TRAINYARD_WORKDIR ");
+  EXPECT_EQ(stdout_of(kRank),
+            data_dir +
+                "/work/17/1\n{\"kind\":\"command\"}\n600\n12\n"
+                "HOME LANG OMP_NUM_THREADS PATH PWD RANK TMPDIR TRAINYARD_RANK_ID TRAINYARD_SPEC TRAINYARD_TOKEN_FILE TRAINYARD_WORKDIR ");
   EXPECT_FALSE(file_exists(paths(kRank).token)) << "the token is of no use after the end";
 }
 
@@ -113,7 +116,8 @@ TEST_F(WardenTest, script_without_interpreter_line_runs_in_the_shell) {
 
 TEST_F(WardenTest, stop_asks_the_group_and_records_the_request) {
   WardenConnection& node = start_warden();
-  node.send(exec::start_request(shell_launch(kRank, "trap 'echo asked; exit 75' TERM; echo up; while :; do read x </dev/zero; done & wait")));
+  node.send(
+      exec::start_request(shell_launch(kRank, "trap 'echo asked; exit 75' TERM; echo up; while :; do read x </dev/zero; done & wait")));
   ASSERT_TRUE(node.read_until([&] { return node.rank(kRank) != nullptr && node.rank(kRank)->log_size > 0; }));
   node.send(exec::stop_request(kRank, 30s));
   const exec::RankExit exit = node.wait_for_exit(kRank);
@@ -157,7 +161,8 @@ TEST_F(WardenTest, stop_before_the_start_is_an_end_that_a_later_start_finds) {
 TEST_F(WardenTest, checkpoint_request_reaches_only_processes_that_handle_it) {
   WardenConnection& node = start_warden();
   node.send(exec::start_request(shell_launch(kRank, "echo up; exec sleep 100")));
-  node.send(exec::start_request(shell_launch(rank_key(18), "trap 'echo asked; exit 0' USR1; echo up; while :; do read x </dev/zero; done & wait")));
+  node.send(exec::start_request(
+      shell_launch(rank_key(18), "trap 'echo asked; exit 0' USR1; echo up; while :; do read x </dev/zero; done & wait")));
   ASSERT_TRUE(node.read_until([&] { return node.rank(kRank) != nullptr && node.rank(kRank)->log_size > 0; }));
   ASSERT_TRUE(node.read_until([&] { return node.rank(rank_key(18)) != nullptr && node.rank(rank_key(18))->log_size > 0; }));
   node.send(exec::checkpoint_request(kRank, 1));
@@ -189,7 +194,8 @@ TEST_F(WardenTest, running_rank_is_not_forgotten) {
 
 TEST_F(WardenTest, malformed_requests_are_refused_and_the_warden_lives_on) {
   WardenConnection& node = start_warden();
-  EXPECT_EQ(node.ask(Document::object({{"type", "dance"}, {"id", 3}, {"rank", exec::to_document(kRank)}}))["error"]["id"].text(), "warden.no_rank");
+  EXPECT_EQ(node.ask(Document::object({{"type", "dance"}, {"id", 3}, {"rank", exec::to_document(kRank)}}))["error"]["id"].text(),
+            "warden.no_rank");
   EXPECT_FALSE(node.ask(Document::object({{"id", 4}}))["error"].is_null());
   EXPECT_FALSE(node.ask(Document::object({{"type", "start"}, {"id", 5}}))["error"].is_null());
   EXPECT_TRUE(exec::warden_hello_from(node.ask(exec::hello_request(6))).ok());

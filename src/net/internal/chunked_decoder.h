@@ -24,10 +24,10 @@ class ChunkedDecoder {
   Status step_size(char c);
 
   State state_ = State::kSize;
-  std::uint64_t left_;             ///< Bytes that the body may still grow.
-  std::uint64_t chunk_ = 0;        ///< Size of the chunk, then what is missing of it.
+  std::uint64_t left_;       ///< Bytes that the body may still grow.
+  std::uint64_t chunk_ = 0;  ///< Size of the chunk, then what is missing of it.
   int digits_ = 0;
-  std::size_t overhead_ = 0;       ///< Bytes of extensions and trailers so far.
+  std::size_t overhead_ = 0;  ///< Bytes of extensions and trailers so far.
 };
 
 }  // namespace trainyard::net::internal

@@ -43,7 +43,7 @@ class OutgoingStream final : public ResponseStream {
  private:
   WakerPtr waker_;
   mutable std::mutex mutex_;
-  std::string waiting_;           // guarded by mutex_, and so is all that follows
+  std::string waiting_;  // guarded by mutex_, and so is all that follows
   std::size_t being_sent_ = 0;
   bool connection_sleeps_ = false;
   bool closed_ = false;
@@ -82,9 +82,9 @@ class Exchange {
   const WakerPtr waker_;
   const std::string request_id_;
   std::mutex mutex_;
-  bool answered_ = false;           // guarded by mutex_
-  bool connection_waits_ = false;   // guarded by mutex_
-  std::optional<Answer> answer_;    // guarded by mutex_
+  bool answered_ = false;          // guarded by mutex_
+  bool connection_waits_ = false;  // guarded by mutex_
+  std::optional<Answer> answer_;   // guarded by mutex_
 };
 
 using ExchangePtr = std::shared_ptr<Exchange>;  // shared: handler and connection each have an end

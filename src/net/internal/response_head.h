@@ -11,11 +11,11 @@ enum class BodyKind { kSized, kChunked, kUntilClose };
 
 struct ResponseHeadOptions {
   BodyKind body = BodyKind::kSized;
-  bool close = false;        ///< Says "Connection: close".
+  bool close = false;          ///< Says "Connection: close".
   bool keep_alive_10 = false;  ///< An HTTP/1.0 client asked to keep the connection, so it has to be told.
   bool to_head_request = false;
   std::string_view request_id = {};
-  std::string_view date = {};     ///< IMF-fixdate.
+  std::string_view date = {};  ///< IMF-fixdate.
 };
 
 /// The status line and fields of an answer, ready to send: the handler's fields without those that belong to the connection, then framing,

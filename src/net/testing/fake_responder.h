@@ -84,7 +84,7 @@ class FakeStream final : public ResponseStream {
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::string body_;        // guarded by mutex_, and so is all that follows
+  std::string body_;  // guarded by mutex_, and so is all that follows
   bool closed_ = false;
   bool gone_ = false;
   bool refusing_ = false;

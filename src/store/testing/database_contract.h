@@ -196,10 +196,10 @@ TYPED_TEST_P(DatabaseContract, database_of_a_newer_version_is_refused) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(DatabaseContract, values_of_every_kind_come_back_after_a_restart, failed_work_is_rolled_back_whole,
-                            changed_rows_are_counted_and_returned, violated_constraint_is_named,
-                            faulty_statement_is_an_internal_error, statement_is_reused_with_new_parameters,
-                            concurrent_writes_are_serialised, read_sees_one_snapshot_while_others_write,
-                            write_inside_a_read_is_refused, migrations_run_once_in_order_and_per_component,
-                            failed_migration_leaves_the_steps_before_it, database_of_a_newer_version_is_refused);
+                            changed_rows_are_counted_and_returned, violated_constraint_is_named, faulty_statement_is_an_internal_error,
+                            statement_is_reused_with_new_parameters, concurrent_writes_are_serialised,
+                            read_sees_one_snapshot_while_others_write, write_inside_a_read_is_refused,
+                            migrations_run_once_in_order_and_per_component, failed_migration_leaves_the_steps_before_it,
+                            database_of_a_newer_version_is_refused);
 
 }  // namespace trainyard::store::testing

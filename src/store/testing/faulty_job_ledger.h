@@ -8,10 +8,10 @@ namespace trainyard::store::testing {
 
 /// What goes wrong with one commit.
 enum class CommitFault {
-  kFails,             ///< Not durable, answered with an error; every later commit fails too.
-  kFailsThoughStored, ///< Durable, but answered with an error (the disk failed after the write); every later commit fails too.
-  kDelayed,           ///< Waits for `release_delayed`, which passes it on.
-  kLost,              ///< Neither durable nor answered, as in a crash.
+  kFails,              ///< Not durable, answered with an error; every later commit fails too.
+  kFailsThoughStored,  ///< Durable, but answered with an error (the disk failed after the write); every later commit fails too.
+  kDelayed,            ///< Waits for `release_delayed`, which passes it on.
+  kLost,               ///< Neither durable nor answered, as in a crash.
 };
 
 /// Passes calls on to `inner` until told that the n-th commit from now goes wrong. Reads are never touched. Thread-safe.
@@ -58,10 +58,14 @@ class FaultyJobLedger final : public JobLedger {
       return;
     }
     switch (fault_) {
-      case CommitFault::kLost: return;
-      case CommitFault::kDelayed: delayed_ = Delayed{std::move(batch), std::move(done)}; return;
+      case CommitFault::kLost:
+        return;
+      case CommitFault::kDelayed:
+        delayed_ = Delayed{std::move(batch), std::move(done)};
+        return;
       case CommitFault::kFails:
-      case CommitFault::kFailsThoughStored: break;
+      case CommitFault::kFailsThoughStored:
+        break;
     }
     poisoned_ = true;
     const Error error = error_;

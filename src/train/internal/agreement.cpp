@@ -56,7 +56,8 @@ Result<std::vector<CheckpointFile>> exchange_files(Comm& comm, const Result<Chec
     const std::int64_t* const place = words.data() + rank * kWordsPerFile;
     files.push_back({.name = fmt::format("rank-{}.safetensors", rank),
                      .size = static_cast<std::uint64_t>(place[0]),
-                     .checksum = fmt::format("{}{:016x}{:016x}", kScheme, std::bit_cast<std::uint64_t>(place[1]), std::bit_cast<std::uint64_t>(place[2]))});
+                     .checksum = fmt::format("{}{:016x}{:016x}", kScheme, std::bit_cast<std::uint64_t>(place[1]),
+                                             std::bit_cast<std::uint64_t>(place[2]))});
   }
   return files;
 }

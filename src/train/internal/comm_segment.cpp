@@ -94,9 +94,10 @@ Result<Segment> Segment::open(const std::string& path, std::uint32_t world_size,
   const Header& header = segment.header();
   if (header.ready.load() == 0) return unavailable("comm.not_ready", "the shared memory is not ready yet");
   if (header.magic != kMagic || header.world_size != world_size || header.floats_max != floats_max) {
-    return failed_precondition("comm.mismatch", fmt::format("the ranks of the gang do not train the same model: {} floats and {} ranks here, {} "
-                                                            "and {} on rank 0",
-                                                            floats_max, world_size, header.floats_max, header.world_size));
+    return failed_precondition("comm.mismatch",
+                               fmt::format("the ranks of the gang do not train the same model: {} floats and {} ranks here, {} "
+                                           "and {} on rank 0",
+                                           floats_max, world_size, header.floats_max, header.world_size));
   }
   return segment;
 }

@@ -19,7 +19,12 @@ class BlobData {
     return {.record_bytes = 17, .label_offset = 0, .pixels_offset = 1, .channels = 1, .height = 4, .width = 4};
   }
   TrainData view() const {
-    return {.layout = layout(), .classes = kClasses, .train = table(train_), .validation = table(validation_), .test = table(test_), .identity = "blobs"};
+    return {.layout = layout(),
+            .classes = kClasses,
+            .train = table(train_),
+            .validation = table(validation_),
+            .test = table(test_),
+            .identity = "blobs"};
   }
 
  private:

@@ -12,7 +12,11 @@ namespace trainyard::train::testing {
 class LinearTrainer final : public Trainer {
  public:
   LinearTrainer(const RecordLayout& layout, std::size_t classes)
-      : layout_(layout), classes_(classes), parameters_(classes * layout.pixel_count()), gradients_(parameters_.size()), momenta_(parameters_.size()) {}
+      : layout_(layout),
+        classes_(classes),
+        parameters_(classes * layout.pixel_count()),
+        gradients_(parameters_.size()),
+        momenta_(parameters_.size()) {}
 
   std::span<const float> parameters() const override { return parameters_; }
   std::span<float> gradients() override { return gradients_; }
@@ -21,7 +25,8 @@ class LinearTrainer final : public Trainer {
     if (fail_next_) return internal_error("trainer.failed", "asked to fail");
     ASSIGN_OR_RETURN(const std::span<const float> logits, forward(batch));
     gradients_.assign(gradients_.size(), 0.0F);
-    for (std::size_t i = 0; i < batch.rows.size(); ++i) add_gradient(batch.table.record(batch.rows[i]), logits.subspan(i * classes_, classes_), global_rows);
+    for (std::size_t i = 0; i < batch.rows.size(); ++i)
+      add_gradient(batch.table.record(batch.rows[i]), logits.subspan(i * classes_, classes_), global_rows);
     ++chance_;
     return score_logits(logits, batch, layout_);
   }
@@ -49,7 +54,8 @@ class LinearTrainer final : public Trainer {
     const Shape shape{static_cast<std::int64_t>(parameters_.size())};
     return {{.view = {.name = "parameter/all", .type = DataType::kFp32, .shape = shape, .bytes = std::as_bytes(std::span(parameters_))}},
             {.view = {.name = "momentum/all", .type = DataType::kFp32, .shape = shape, .bytes = std::as_bytes(std::span(momenta_))}},
-            {.view = {.name = "random", .type = DataType::kInt64, .shape = {1}, .bytes = std::as_bytes(std::span(&chance_, 1))}, .replicated = false}};
+            {.view = {.name = "random", .type = DataType::kInt64, .shape = {1}, .bytes = std::as_bytes(std::span(&chance_, 1))},
+             .replicated = false}};
   }
 
   Result<void> restore(std::span<const TensorView> tensors) override {

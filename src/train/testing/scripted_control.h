@@ -11,10 +11,10 @@ namespace trainyard::train::testing {
 /// Wishes by script: a stop or a checkpoint when the n-th step begins, and decisions by rung.
 class ScriptedControl final : public TrainControl {
  public:
-  std::int64_t stop_at_call = 0;                  ///< From this call of stop_requested on; 0: never.
+  std::int64_t stop_at_call = 0;  ///< From this call of stop_requested on; 0: never.
   std::set<std::int64_t> checkpoint_at_calls;
   std::map<std::int64_t, RungDecision> decisions;
-  std::map<std::int64_t, int> answers_until;      ///< How often a rung is asked in vain first.
+  std::map<std::int64_t, int> answers_until;  ///< How often a rung is asked in vain first.
 
   bool stop_requested() override { return ++stop_calls_ >= stop_at_call && stop_at_call > 0; }
   bool take_checkpoint_request() override { return checkpoint_at_calls.contains(++checkpoint_calls_); }

@@ -94,8 +94,8 @@ void bind_row(Binder& binder, const store::IdempotencyRecord& record) {
 
 /// The text of a statement that writes several rows: "INSERT INTO table(columns) VALUES (?,?),(?,?) suffix".
 struct Insert {
-  std::string_view head;    ///< Up to VALUES.
-  std::string_view row;     ///< One row of parameters.
+  std::string_view head;  ///< Up to VALUES.
+  std::string_view row;   ///< One row of parameters.
   std::string_view suffix;
   std::string for_rows(std::size_t count) const {
     std::string sql(head);

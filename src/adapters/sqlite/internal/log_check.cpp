@@ -70,9 +70,9 @@ struct Before {
 };
 
 struct Frame {
-  bool current = false;   ///< Written since the log was last started anew.
+  bool current = false;  ///< Written since the log was last started anew.
   bool commits = false;
-  bool intact = false;    ///< Matches its checksum.
+  bool intact = false;  ///< Matches its checksum.
   Before next;
 };
 

@@ -33,24 +33,32 @@ Error error_of(sqlite3* database, int code, std::string_view doing) {
   switch (code) {
     case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_PRIMARYKEY:
-    case SQLITE_CONSTRAINT_ROWID: return {Category::kAlreadyExists, "db.unique", "there is already a row with this key: " + detail, {}, {}};
+    case SQLITE_CONSTRAINT_ROWID:
+      return {Category::kAlreadyExists, "db.unique", "there is already a row with this key: " + detail, {}, {}};
     case SQLITE_IOERR_CORRUPTFS:
-    case SQLITE_IOERR_DATA: return data_loss("db.corrupt", "the database file is damaged, restore it from a backup: " + detail);
-    default: break;
+    case SQLITE_IOERR_DATA:
+      return data_loss("db.corrupt", "the database file is damaged, restore it from a backup: " + detail);
+    default:
+      break;
   }
   switch (code & 0xff) {
-    case SQLITE_CONSTRAINT: return failed_precondition("db.constraint", "the change violates a constraint: " + detail);
+    case SQLITE_CONSTRAINT:
+      return failed_precondition("db.constraint", "the change violates a constraint: " + detail);
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return data_loss("db.corrupt", "the database file is damaged, restore it from a backup: " + detail);
+    case SQLITE_NOTADB:
+      return data_loss("db.corrupt", "the database file is damaged, restore it from a backup: " + detail);
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return unavailable("db.unavailable", "the database is busy with another process: " + detail);
+    case SQLITE_LOCKED:
+      return unavailable("db.unavailable", "the database is busy with another process: " + detail);
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_NOMEM:
     case SQLITE_NOLFS:
-    case SQLITE_PROTOCOL: return unavailable("db.unavailable", "the database file cannot be used, look at the disk: " + detail);
-    default: return internal_error("db.sql", "a statement failed: " + detail);
+    case SQLITE_PROTOCOL:
+      return unavailable("db.unavailable", "the database file cannot be used, look at the disk: " + detail);
+    default:
+      return internal_error("db.sql", "a statement failed: " + detail);
   }
 }
 
@@ -119,10 +127,14 @@ std::string Statement::text(int column) const {
 
 store::SqlValue Statement::value(int column) const {
   switch (sqlite3_column_type(statement_, column)) {
-    case SQLITE_INTEGER: return sqlite3_column_int64(statement_, column);
-    case SQLITE_FLOAT: return sqlite3_column_double(statement_, column);
-    case SQLITE_NULL: return std::monostate{};
-    default: return text(column);
+    case SQLITE_INTEGER:
+      return sqlite3_column_int64(statement_, column);
+    case SQLITE_FLOAT:
+      return sqlite3_column_double(statement_, column);
+    case SQLITE_NULL:
+      return std::monostate{};
+    default:
+      return text(column);
   }
 }
 

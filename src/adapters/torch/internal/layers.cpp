@@ -30,11 +30,11 @@ at::Tensor apply(const LinearLayer& layer, const ParameterSet& parameters, const
   return at::linear(input, parameters[layer.weight], parameters[layer.bias]);
 }
 
-void write_onnx(const LinearLayer& layer, ParameterSet& parameters, OnnxBuilder& onnx, const std::string& input, const std::string& output) {
+void write_onnx(const LinearLayer& layer, ParameterSet& parameters, OnnxBuilder& onnx, const std::string& input,
+                const std::string& output) {
   write_constant(parameters, layer.weight, onnx);
   write_constant(parameters, layer.bias, onnx);
-  onnx.node("Gemm", {input, layer.name + ".weight", layer.name + ".bias"}, output,
-            {{.name = "transB", .integers = {1}, .is_list = false}});
+  onnx.node("Gemm", {input, layer.name + ".weight", layer.name + ".bias"}, output, {{.name = "transB", .integers = {1}, .is_list = false}});
 }
 
 ConvolutionLayer add_convolution(ParameterSet& parameters, const std::string& name, const ConvolutionShape& shape, Rng& rng) {
@@ -56,7 +56,8 @@ std::vector<OnnxAttribute> convolution_attributes(std::int64_t kernel, std::int6
           {.name = "pads", .integers = {padding, padding, padding, padding}}};
 }
 
-void write_onnx(const ConvolutionLayer& layer, ParameterSet& parameters, OnnxBuilder& onnx, const std::string& input, const std::string& output) {
+void write_onnx(const ConvolutionLayer& layer, ParameterSet& parameters, OnnxBuilder& onnx, const std::string& input,
+                const std::string& output) {
   write_constant(parameters, layer.weight, onnx);
   write_constant(parameters, layer.bias, onnx);
   onnx.node("Conv", {input, layer.name + ".weight", layer.name + ".bias"}, output, convolution_attributes(layer.kernel, layer.stride));

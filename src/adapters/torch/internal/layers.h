@@ -33,7 +33,8 @@ struct ConvolutionShape {
 };
 ConvolutionLayer add_convolution(ParameterSet& parameters, const std::string& name, const ConvolutionShape& shape, Rng& rng);
 at::Tensor apply(const ConvolutionLayer& layer, const ParameterSet& parameters, const at::Tensor& input);
-void write_onnx(const ConvolutionLayer& layer, ParameterSet& parameters, OnnxBuilder& onnx, const std::string& input, const std::string& output);
+void write_onnx(const ConvolutionLayer& layer, ParameterSet& parameters, OnnxBuilder& onnx, const std::string& input,
+                const std::string& output);
 
 /// The attributes of an ONNX convolution with "same" padding.
 std::vector<OnnxAttribute> convolution_attributes(std::int64_t kernel, std::int64_t stride);

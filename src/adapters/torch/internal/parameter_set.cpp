@@ -18,7 +18,7 @@ struct ParameterSet::State {
     Shape shape;
     std::vector<float> initial;  // Emptied by allocate.
     bool trainable = true;
-    std::size_t begin = 0;       // In the flat buffer of its kind.
+    std::size_t begin = 0;  // In the flat buffer of its kind.
     std::size_t count = 0;
     at::Tensor tensor;
   };
@@ -34,8 +34,13 @@ struct ParameterSet::State {
     CHECK(!values.defined(), "a parameter was added after allocate");
     const std::size_t count = element_count(shape).value();
     std::size_t& total = trainable ? trainable_count : buffer_count;
-    items.push_back({.name = std::move(name), .shape = std::move(shape), .initial = std::vector<float>(count), .trainable = trainable,
-                     .begin = total, .count = count, .tensor = {}});
+    items.push_back({.name = std::move(name),
+                     .shape = std::move(shape),
+                     .initial = std::vector<float>(count),
+                     .trainable = trainable,
+                     .begin = total,
+                     .count = count,
+                     .tensor = {}});
     total += count;
     return items.size() - 1;
   }

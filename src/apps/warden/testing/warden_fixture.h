@@ -26,28 +26,21 @@
 #include "exec/process_groups.h"
 #include "exec/process_table.h"
 #include "exec/spool.h"
+#include "exec/testing/rank_probe.h"
 #include "exec/warden_protocol.h"
 
 namespace trainyard::warden::testing {
 
+using exec::testing::kRank;
+using exec::testing::processes_of;
+using exec::testing::program_path;
+using exec::testing::rank_key;
+using exec::testing::read_log;
+using exec::testing::shell_launch;
+using exec::testing::text_of_stream;
+using exec::testing::wait_until;
+
 using namespace std::chrono_literals;
-
-/// The built program: beside the tests in the build folder, or where $TRAINYARD_LIBEXEC says.
-inline std::string program_path(const std::string& name) {
-  if (const char* directory = std::getenv("TRAINYARD_LIBEXEC"); directory != nullptr) return std::string(directory) + "/" + name;
-  return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path().string() + "/bin/" + name;
-}
-
-/// Waits on `changed` (a poll on something that becomes ready, at most the given milliseconds) until `condition` holds.
-inline bool wait_until(const std::function<bool()>& condition, Duration patience = 10s) {
-  const SystemClock clock;
-  const MonotonicPoint deadline = clock.monotonic_now() + patience;
-  while (!condition()) {
-    if (clock.monotonic_now() > deadline) return false;
-    ::poll(nullptr, 0, 2);
-  }
-  return true;
-}
 
 /// A warden in a process of its own, in the foreground below the test.
 class WardenProcess {
@@ -207,45 +200,6 @@ class WardenConnection {
   std::map<RankKey, exec::WardenRank> ranks_;
 };
 
-/// One piece of output of a rank.
-struct LogPiece {
-  std::uint8_t stream = 0;
-  std::string text;
-};
-
-/// Decodes a log file; stops with a test failure at a damaged record.
-inline std::vector<LogPiece> read_log(const std::string& path) {
-  const std::string bytes = read_file(path, std::size_t{1} << 30).value_or("");
-  std::vector<LogPiece> pieces;
-  EXPECT_EQ(exec::whole_log_records(bytes), bytes.size());
-  for (std::size_t at = 0; at + exec::kLogRecordOverhead <= bytes.size();) {
-    std::uint32_t length = 0;
-    std::memcpy(&length, bytes.data() + at + 9, sizeof(length));
-    pieces.push_back({static_cast<std::uint8_t>(bytes[at + 8]), bytes.substr(at + exec::kLogRecordHeader, length)});
-    at += length + exec::kLogRecordOverhead;
-  }
-  return pieces;
-}
-inline std::string text_of_stream(const std::vector<LogPiece>& pieces, std::uint8_t stream) {
-  std::string text;
-  for (const LogPiece& piece : pieces) {
-    if (piece.stream == stream) text += piece.text;
-  }
-  return text;
-}
-
-inline RankKey rank_key(std::uint64_t job, std::uint32_t attempt = 1, std::uint32_t rank = 0) {
-  return {{JobId(job), AttemptNumber(attempt)}, rank};
-}
-inline const RankKey kRank = rank_key(17);
-inline exec::RankLaunch shell_launch(const RankKey& key, const std::string& script) {
-  exec::RankLaunch launch;
-  launch.rank = key;
-  launch.argv = {"sh", "-c", script};
-  launch.resources.milli_cpu = 1000;
-  return launch;
-}
-
 /// A data directory of its own for each test, with a warden when it is started.
 class WardenTest : public ::testing::Test {
  protected:
@@ -267,15 +221,5 @@ class WardenTest : public ::testing::Test {
   std::optional<WardenProcess> warden;
   std::optional<WardenConnection> connection;
 };
-
-/// Processes whose environment carries the mark of any warden over `rank`.
-inline std::vector<pid_t> processes_of(const RankKey& rank, const std::string& data_dir) {
-  std::vector<pid_t> found;
-  const std::string spec = "TRAINYARD_SPEC=" + exec::spool_paths(data_dir, rank).spec;
-  for (const exec::ProcessStat& process : exec::list_processes()) {
-    if (!process.zombie && exec::environment_has(process.pid, spec)) found.push_back(process.pid);
-  }
-  return found;
-}
 
 }  // namespace trainyard::warden::testing
