@@ -33,7 +33,7 @@ Resources discover_capacity() {
 Agent::Agent(AgentSettings settings, Deps deps)
     : settings_(std::move(settings)),
       deps_(deps),
-      state_(settings_.node, or_discovered(settings_.capacity)),
+      state_(settings_.node, or_discovered(settings_.capacity), deps.clock),
       shipper_(settings_.data_dir, deps.link),
       warden_({settings_.data_dir, settings_.warden_program, settings_.lifeline},
               {[this](const std::string& boot, std::vector<exec::WardenRank> ranks) { on_warden(boot, std::move(ranks)); },
@@ -84,6 +84,7 @@ Result<void> Agent::sync_once(std::uint64_t seen, Duration wait) {
 
 /// Waits at the server for a new desired state.
 void Agent::poll_loop() {
+  state_.wait_for_news(0);
   while (!pause(Duration(0))) {
     std::uint64_t seen = 0;
     {

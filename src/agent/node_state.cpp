@@ -76,7 +76,7 @@ std::optional<NodeState::ShipWork> NodeState::next_work() {
 
 /// The first rank after the last one shipped whose turn it is. Else `wake` says when the next postponed one is due.
 std::optional<RankKey> NodeState::next_due(std::optional<MonotonicPoint>& wake) const {
-  const MonotonicPoint now = SystemClock().monotonic_now();
+  const MonotonicPoint now = clock_.monotonic_now();
   auto next = ranks_.upper_bound(last_shipped_);
   for (std::size_t seen = 0; seen < ranks_.size(); ++seen, ++next) {
     if (next == ranks_.end()) next = ranks_.begin();
@@ -105,7 +105,7 @@ void NodeState::postpone(const ShipWork& work, Duration pause) {
   const auto found = ranks_.find(work.rank);
   if (found == ranks_.end()) return;
   found->second.busy = false;
-  found->second.not_before = SystemClock().monotonic_now() + pause;
+  found->second.not_before = clock_.monotonic_now() + pause;
 }
 
 std::optional<exec::NodeObservation> NodeState::observation() const {
@@ -156,7 +156,7 @@ void NodeState::set_never_started(const std::vector<RankKey>& ranks, TimePoint n
 
 std::uint64_t NodeState::wait_for_news(std::uint64_t seen) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this, seen] { return stopping_ || news_ != seen; });
+  changed_.wait(lock, [this, seen] { return stopping_ || (connected_ && news_ != seen); });
   return news_;
 }
 

@@ -15,7 +15,7 @@ namespace trainyard::agent {
 /// where the agent's threads meet. Thread-safe.
 class NodeState {
  public:
-  NodeState(NodeName node, Resources capacity) : node_(std::move(node)), capacity_(capacity) {}
+  NodeState(NodeName node, Resources capacity, const Clock& clock) : node_(std::move(node)), capacity_(capacity), clock_(clock) {}
 
   // From the warden.
   void replace(const std::string& boot_id, std::vector<exec::WardenRank> ranks);
@@ -45,7 +45,7 @@ class NodeState {
   std::optional<exec::NodeObservation> observation() const;
   std::vector<exec::WardenRank> ranks() const;
   void set_never_started(const std::vector<RankKey>& ranks, TimePoint now);
-  /// Waits until something worth a report changed since report `seen`, or `stop`; returns the new report number.
+  /// Waits until the warden has answered and something worth a report changed since report `seen`, or `stop`; returns the new number.
   std::uint64_t wait_for_news(std::uint64_t seen);
   std::uint64_t news() const;
 
@@ -66,6 +66,7 @@ class NodeState {
 
   const NodeName node_;
   const Resources capacity_;
+  const Clock& clock_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::string boot_id_;  // guarded by mutex_, like all below

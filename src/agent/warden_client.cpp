@@ -60,7 +60,10 @@ void WardenClient::stop() {
 
 void WardenClient::shutdown(Duration grace) {
   leaving_ = true;
-  send(exec::shutdown_request(0, grace));
+  const Document request = exec::shutdown_request(0, grace);
+  if (send(request)) return;
+  // The client is not connected right now: a connection for this one request does as well.
+  if (const Result<UniqueFd> socket = connect(); socket.ok()) (void)write_frame(socket->get(), request);
 }
 
 bool WardenClient::send(const Document& request) {

@@ -47,9 +47,8 @@ TEST_F(WardenOutputTest, unfinished_line_is_shown_before_its_end) {
 TEST_F(WardenOutputTest, damaged_events_are_dropped_with_a_note_and_the_others_kept) {
   WardenConnection& node = start_warden();
   node.send(exec::start_request(shell_launch(
-      kRank,
-      R"(echo '{"event":"a"}' >&3; echo 'not json' >&3; echo '[1]' >&3; head -c 70000 /dev/zero | tr '\0' x >&3; echo >&3; )"
-      R"(printf '{"event":"b"}' >&3)")));
+      kRank, R"(echo '{"event":"a"}' >&3; echo 'not json' >&3; echo '[1]' >&3; head -c 70000 /dev/zero | tr '\0' x >&3; echo >&3; )"
+             R"(printf '{"event":"b"}' >&3)")));
   node.wait_for_exit(kRank);
   EXPECT_EQ(read_file(paths(kRank).events).value(), "{\"event\":\"a\"}\n{\"event\":\"b\"}\n");
   const std::string notes = text_of_stream(read_log(paths(kRank).log), exec::kSystemStream);
