@@ -1,11 +1,10 @@
 #include "agent/agent.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <thread>
 #include <utility>
 
+#include "agent/capacity.h"
 #include "agent/reconcile.h"
 #include "base/failpoint.h"
 
@@ -13,6 +12,8 @@ namespace trainyard::agent {
 namespace {
 
 constexpr Duration kRetryPause = std::chrono::milliseconds(200);
+/// Versions count changes: two answers under way at once are never this far apart.
+constexpr std::uint64_t kVersionDisorderMax = 1'000'000;
 
 Resources or_discovered(Resources capacity) {
   const Resources found = discover_capacity();
@@ -22,13 +23,6 @@ Resources or_discovered(Resources capacity) {
 }
 
 }  // namespace
-
-Resources discover_capacity() {
-  const long cores = ::sysconf(_SC_NPROCESSORS_ONLN);
-  const long pages = ::sysconf(_SC_PHYS_PAGES);
-  const long page_size = ::sysconf(_SC_PAGESIZE);
-  return {std::max(1L, cores) * 1000, pages * page_size, 0};
-}
 
 Agent::Agent(AgentSettings settings, Deps deps)
     : settings_(std::move(settings)),
@@ -114,8 +108,9 @@ void Agent::on_warden(const std::string& boot_id, std::vector<exec::WardenRank> 
 
 void Agent::apply(const exec::DesiredState& desired) {
   const std::lock_guard lock(apply_mutex_);
-  // Two syncs may come back in the other order; versions of one server only grow. A restarted server starts from a later clock.
-  if (desired.version < desired_.version) return;
+  // Two syncs may come back in the other order; versions of one server only grow. A restarted server starts from its clock: one that
+  // is far behind had its clock set back.
+  if (desired.version < desired_.version && desired.version + kVersionDisorderMax > desired_.version) return;
   desired_ = desired;
   const std::vector<exec::WardenRank> ranks = state_.ranks();
   for (const exec::WardenRank& rank : ranks) asked_.erase(rank.observation.rank);
@@ -143,7 +138,11 @@ void Agent::ship_loop() {
       state_.postpone(*work, kRetryPause);
       continue;
     }
-    if (!outcome->fenced && !work->exited) warden_.send(exec::shipped_request(work->rank, outcome->mark));
+    if (outcome->damage) {
+      deps_.log.write(
+          {LogLevel::kError, "agent.output_given_up", {{"job", work->rank.attempt.job.text()}, {"error", outcome->damage->describe()}}});
+    }
+    if (!outcome->fenced && !outcome->damage && !work->exited) warden_.send(exec::shipped_request(work->rank, outcome->mark));
     state_.shipped(*work);
   }
 }

@@ -64,7 +64,4 @@ class Agent {
   std::vector<std::thread> threads_;
 };
 
-/// Cores and memory of this machine.
-Resources discover_capacity();
-
 }  // namespace trainyard::agent

@@ -161,6 +161,13 @@ TEST_F(AgentTest, fenced_output_does_not_hold_back_the_end) {
   EXPECT_TRUE(link.log(kRank).empty());
 }
 
+TEST_F(AgentTest, output_that_the_server_finds_damaged_does_not_hold_back_the_end) {
+  link.refuse_output(kRank, invalid_argument("log.malformed", "no records"));
+  link.launch(shell_launch(kRank, "echo x; echo '{}' >&3; exit 3"));
+  ASSERT_TRUE(link.wait_for_exit(kRank));
+  EXPECT_EQ(link.observed(kRank)->exit->code, 3);
+}
+
 TEST_F(AgentTest, rank_that_is_not_desired_any_more_is_killed_and_forgotten) {
   link.launch(shell_launch(kRank, "trap '' TERM; echo up; while :; do sleep 1000; done"));
   ASSERT_TRUE(link.wait_for([&](const FakeAgentLink& server) { return !server.log(kRank).empty(); }));

@@ -21,6 +21,8 @@ Result<std::string> read_range(const std::string& path, std::uint64_t from, std:
   return bytes;
 }
 
+bool is_damage(const Error& error) { return error.category == Category::kInvalidArgument || error.category == Category::kDataLoss; }
+
 /// The whole lines at the start of `bytes`.
 std::vector<std::string> whole_lines(std::string_view bytes, std::size_t& consumed) {
   std::vector<std::string> lines;
@@ -44,11 +46,16 @@ Result<Shipper::Outcome> Shipper::ship(const NodeState::ShipWork& work) {
     if (shipped.ok()) continue;
     progress.log_end.reset();
     progress.events_taken.reset();
-    if (shipped.error().id != "lease.fenced") return shipped.error();
-    outcome.fenced = true;
+    if (is_damage(shipped.error())) {
+      outcome.damage = shipped.error();
+    } else if (shipped.error().id == "lease.fenced") {
+      outcome.fenced = true;
+    } else {
+      return shipped.error();
+    }
   }
   outcome.mark = progress.mark;
-  if (work.exited || outcome.fenced) progress_.erase(found);
+  if (work.exited || outcome.fenced || outcome.damage) progress_.erase(found);
   FAILPOINT("agent.after_ship");
   return outcome;
 }

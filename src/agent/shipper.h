@@ -18,6 +18,8 @@ class Shipper {
   struct Outcome {
     exec::ShippedMark mark;  ///< What the server holds now.
     bool fenced = false;     ///< The attempt is not current any more: its output is of no use.
+    /// The output is damaged here or does not fit what the server has: trying again cannot help, and the end must not wait for it.
+    std::optional<Error> damage;
   };
   /// Ships up to the sizes of `work`. Errors: those of the link and of files; worth another try. Failpoints: "agent.before_ship",
   /// "agent.after_ship".

@@ -18,7 +18,7 @@ struct GangLaunch {
   AttemptKey attempt;
   std::vector<NodeName> nodes;
   std::vector<RankLaunch> ranks;
-  std::vector<bool> seen_running;  ///< For adopt: whether rank i had been seen running or ended; empty: none had.
+  std::vector<bool> seen_running;  ///< For adopt: whether the rank at i had been seen running; empty: none had.
 };
 
 enum class StopReason { kCancel, kPreempt, kLimit, kDrain, kGangFailed };
@@ -49,8 +49,8 @@ class ExecutionBackend {
   virtual void request_checkpoint(const AttemptKey& attempt) = 0;
   /// The end of the attempt is durable: nothing about it needs reporting any more.
   virtual void forget(const AttemptKey& attempt) = 0;
-  /// After a restart of the server: this attempt was launched before. A rank that had been seen running and is not there any more is lost;
-  /// one that had not is started.
+  /// After a restart of the server: these ranks were launched before and their end is not known. A rank that had been seen running and is
+  /// not there any more is lost; one that had not is started.
   virtual void adopt(const GangLaunch& launch) = 0;
 };
 

@@ -63,6 +63,19 @@ exec::StopReason reason_of(StopIntent intent) {
   return exec::StopReason::kCancel;
 }
 
+/// What is left of a launch after a restart. A rank whose end is durable holds no room any more: a node that still has it must let it go.
+exec::GangLaunch still_running(exec::GangLaunch launch, const Job& job) {
+  exec::GangLaunch rest{launch.attempt, {}, {}, {}};
+  for (std::size_t i = 0; i < launch.ranks.size(); ++i) {
+    const RankStatus::Phase phase = job.attempt.ranks[i].phase;
+    if (phase == RankStatus::Phase::kExited) continue;
+    rest.nodes.push_back(std::move(launch.nodes[i]));
+    rest.ranks.push_back(std::move(launch.ranks[i]));
+    rest.seen_running.push_back(phase == RankStatus::Phase::kRunning);
+  }
+  return rest;
+}
+
 }  // namespace
 
 JobService::JobService(JobServiceSettings settings, Deps deps, Hooks hooks)
@@ -102,9 +115,7 @@ Result<void> JobService::recover() {
   for (const JobId id : launched_) {
     const Live& live = jobs_.at(id);
     const AttemptKey attempt{id, live.job.attempt.number};
-    exec::GangLaunch launch = deps_.builder.build(live.job);
-    for (const RankStatus& rank : live.job.attempt.ranks) launch.seen_running.push_back(rank.phase != RankStatus::Phase::kLaunching);
-    deps_.backend.adopt(launch);
+    deps_.backend.adopt(still_running(deps_.builder.build(live.job), live.job));
     if (live.job.state == JobState::kStopping) {
       deps_.backend.stop(attempt, reason_of(live.job.intent));
     } else if (gang_is_doomed(live.job)) {

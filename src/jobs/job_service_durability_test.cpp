@@ -220,7 +220,7 @@ TEST_F(JobDurabilityTest, launch_that_was_durable_but_never_sent_is_sent_after_t
   EXPECT_EQ(job(JobId(1)).state, JobState::kSucceeded);
 }
 
-TEST_F(JobDurabilityTest, running_gang_is_adopted_with_what_was_seen_of_it) {
+TEST_F(JobDurabilityTest, rest_of_a_gang_is_adopted_with_what_was_seen_of_it) {
   const JobId id = submit(submission(1, 3));
   runs(rank(id, 1, 0));
   exits(rank(id, 1, 1), exit_with(0));
@@ -228,7 +228,11 @@ TEST_F(JobDurabilityTest, running_gang_is_adopted_with_what_was_seen_of_it) {
   take_calls();
   boot();
   EXPECT_EQ(take_calls(), (Calls{"adopt 1.1"}));
-  EXPECT_EQ((backend.launches.at({id, AttemptNumber(1)}).seen_running), (std::vector<bool>{true, true, false}));
+  const exec::GangLaunch& adopted = backend.launches.at({id, AttemptNumber(1)});
+  ASSERT_EQ(adopted.ranks.size(), 2u) << "the end of rank 1 is durable";
+  EXPECT_EQ(adopted.ranks[0].rank, rank(id, 1, 0));
+  EXPECT_EQ(adopted.ranks[1].rank, rank(id, 1, 2));
+  EXPECT_EQ(adopted.seen_running, (std::vector<bool>{true, false}));
   EXPECT_EQ(job(id).state, JobState::kStarting);
 }
 

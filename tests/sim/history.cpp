@@ -40,6 +40,7 @@ std::string text_of(const Happening& happening) {
                         [](const ServerStarted& h) { return fmt::format("server started after event {}", h.last_event.value); },
                         [](const ServerKilled& h) { return "server killed " + h.where; },
                         [](const Broken& h) { return "broken: " + h.what; },
+                        [](const Healed&) { return std::string("healed"); },
                         [](const Finished&) { return std::string("finished"); },
                     },
                     happening);

@@ -76,12 +76,14 @@ struct ServerKilled {
 struct Broken {
   std::string what;
 };
+/// Faults stopped just now: every host is back and every message arrives.
+struct Healed {};
 /// Faults stopped long ago and everything had time to settle.
 struct Finished {};
 
-using Happening =
-    std::variant<SubmitAcknowledged, CancelAcknowledged, JobShown, JobDurable, EventDurable, BatchDurable, EventPublished,
-                 LinesAcknowledged, NodeJoined, RankStarted, RankEnded, NodeRebooted, ServerStarted, ServerKilled, Broken, Finished>;
+using Happening = std::variant<SubmitAcknowledged, CancelAcknowledged, JobShown, JobDurable, EventDurable, BatchDurable, EventPublished,
+                               LinesAcknowledged, NodeJoined, RankStarted, RankEnded, NodeRebooted, ServerStarted, ServerKilled, Broken,
+                               Healed, Finished>;
 
 /// One line about it.
 std::string text_of(const Happening& happening);

@@ -37,7 +37,7 @@ Document body_of(const store::EventRecord& event) {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Invariant>> all_invariants() {
+std::vector<std::unique_ptr<Invariant>> all_invariants(const Clock& clock) {
   std::vector<std::unique_ptr<Invariant>> all;
   all.push_back(std::make_unique<NoAcknowledgedJobLost>());
   all.push_back(std::make_unique<AcknowledgedCancelHolds>());
@@ -46,6 +46,7 @@ std::vector<std::unique_ptr<Invariant>> all_invariants() {
   all.push_back(std::make_unique<LegalTransitions>());
   all.push_back(std::make_unique<TokensGrow>());
   all.push_back(std::make_unique<GangAtomic>());
+  all.push_back(std::make_unique<FailedGangIsReleased>(clock));
   all.push_back(std::make_unique<NoDoubleBooking>());
   all.push_back(std::make_unique<EventNumbersGapless>());
   all.push_back(std::make_unique<NothingPublishedByStaleAttempt>());
@@ -184,6 +185,38 @@ void GangAtomic::see(const Happening& happening) {
   }
 }
 
+void FailedGangIsReleased::check_deadlines() {
+  for (auto& [attempt, gang] : gangs_) {
+    if (gang.failed.empty() || gang.running.empty() || clock_.monotonic_now() <= gang.release_by) continue;
+    violated(fmt::format("rank {} still runs long after its gang failed", text_of(*gang.running.begin())));
+    gang.failed.clear();
+  }
+}
+
+void FailedGangIsReleased::see(const Happening& happening) {
+  // The longest grace and lease, a restart of the server, and room for a few syncs and commits.
+  constexpr Duration kSoon = std::chrono::seconds(60);
+  std::visit(Overloaded{[&](const Healed&) {
+                          healed_ = true;
+                          for (auto& [attempt, gang] : gangs_) gang.release_by = clock_.monotonic_now() + kSoon;
+                        },
+                        [&](const RankStarted& h) {
+                          // A rank that was lost before anybody heard of it starts again in the same attempt.
+                          gangs_[h.rank.attempt].failed.erase(h.rank);
+                          gangs_[h.rank.attempt].running.insert(h.rank);
+                        },
+                        [&](const RankEnded& h) {
+                          Gang& gang = gangs_[h.rank.attempt];
+                          gang.running.erase(h.rank);
+                          if (h.code == 0) return;
+                          if (gang.failed.empty()) gang.release_by = clock_.monotonic_now() + kSoon;
+                          gang.failed.insert(h.rank);
+                        },
+                        [](const auto&) {}},
+             happening);
+  if (healed_) check_deadlines();
+}
+
 void NoDoubleBooking::book(const jobs::Job& job) {
   booked_.erase(job.id);
   if (!holds_ranks(job.state)) return;
@@ -227,6 +260,10 @@ void EventNumbersGapless::see(const Happening& happening) {
                           if (number != published_ + 1) violated(fmt::format("event {} was published after {}", number, published_));
                           if (number > durable_) violated(fmt::format("event {} was published before it was durable", number));
                           published_ = number;
+                        },
+                        [&](const Finished&) {
+                          if (published_ != durable_)
+                            violated(fmt::format("event {} is durable, the last published is {}", durable_, published_));
                         },
                         [](const auto&) {}},
              happening);

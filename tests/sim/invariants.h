@@ -11,7 +11,7 @@
 namespace trainyard::sim_test {
 
 /// One of each.
-std::vector<std::unique_ptr<Invariant>> all_invariants();
+std::vector<std::unique_ptr<Invariant>> all_invariants(const Clock& clock);
 
 /// A submit that was answered is in the ledger from then on, and one key names one job for ever.
 class NoAcknowledgedJobLost final : public Invariant {
@@ -91,6 +91,25 @@ class GangAtomic final : public Invariant {
   std::map<RankKey, int> codes_;
 };
 
+/// Without faults, the rest of a gang ends soon after one of its ranks failed.
+class FailedGangIsReleased final : public Invariant {
+ public:
+  explicit FailedGangIsReleased(const Clock& clock) : clock_(clock) {}
+  std::string_view name() const override { return "FailedGangIsReleased"; }
+  void see(const Happening& happening) override;
+
+ private:
+  struct Gang {
+    std::set<RankKey> running;
+    std::set<RankKey> failed;
+    MonotonicPoint release_by;
+  };
+  void check_deadlines();
+  const Clock& clock_;
+  bool healed_ = false;
+  std::map<AttemptKey, Gang> gangs_;
+};
+
 /// Neither what the ledger books nor what really runs on a node is more than the node has.
 class NoDoubleBooking final : public Invariant {
  public:
@@ -105,7 +124,7 @@ class NoDoubleBooking final : public Invariant {
   std::map<NodeName, std::map<RankKey, Resources>> running_;
 };
 
-/// Durable events are numbered 1, 2, 3 ...; a subscriber hears each durable event of one life of the server once and in order.
+/// Durable events are numbered 1, 2, 3 ...; a subscriber hears each event of one life of the server once, in order and once it is durable.
 class EventNumbersGapless final : public Invariant {
  public:
   std::string_view name() const override { return "EventNumbersGapless"; }

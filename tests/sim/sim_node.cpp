@@ -40,6 +40,11 @@ void SimNode::reboot(Duration away) {
   world_.history.tell(NodeRebooted{name_});
 }
 
+void SimNode::retire() {
+  reboot(Duration(0));
+  away_until_ = MonotonicPoint::max();
+}
+
 void SimNode::restart_agent() {
   ++agents_;
   desired_version_ = 0;
@@ -50,7 +55,7 @@ void SimNode::restart_agent() {
 void SimNode::heal() {
   const MonotonicPoint now = world_.clock.monotonic_now();
   cut_off_until_ = std::min(cut_off_until_, now);
-  away_until_ = std::min(away_until_, now);
+  if (!is_retired()) away_until_ = std::min(away_until_, now);
 }
 
 void SimNode::send(SimServer::Request request) {
@@ -61,9 +66,9 @@ void SimNode::send(SimServer::Request request) {
   }
 }
 
-void SimNode::receive(std::function<void()> task) {
+void SimNode::receive(std::uint64_t agent, std::function<void()> task) {
   if (world_.fault_one_in(settings_.message_lost_one_in)) return;
-  world_.after(world_.between(200us, 20ms), [this, agent = agents_, task = std::move(task)] {
+  world_.after(world_.between(200us, 20ms), [this, agent, task = std::move(task)] {
     if (!cut_off() && agent == agents_) task();
   });
 }
@@ -101,10 +106,10 @@ void SimNode::sync(Duration wait) {
   for (const auto& [key, exit] : never_started_) observation.ranks.push_back({key, Phase::kExited, 0, exit.ended_at, exit});
 
   const std::uint64_t seen_version = wait > Duration(0) ? desired_version_ : 0;
-  send([this, observation, seen_version, wait](jobs::JobService&, adapters::agent_pool::AgentPool& pool) {
-    pool.sync(observation, seen_version, wait, [this](const Result<exec::DesiredState>& desired) {
-      server_.reply([this, desired] {
-        receive([this, desired] {
+  send([this, agent = agents_, observation, seen_version, wait](jobs::JobService&, adapters::agent_pool::AgentPool& pool) {
+    pool.sync(observation, seen_version, wait, [this, agent](const Result<exec::DesiredState>& desired) {
+      server_.reply([this, agent, desired] {
+        receive(agent, [this, desired] {
           if (desired.ok()) apply(*desired);
         });
       });
@@ -141,19 +146,17 @@ SimNode::Plan SimNode::draw_plan(const exec::RankLaunch& launch) {
   plan.lines = world_.rng.below(5);
   plan.heeds_sigterm = !world_.one_in(6);
   plan.exit = ended_with(0);
-  if (world_.faults) {
-    const std::uint64_t fate = world_.rng.below(40);
-    if (fate < 4) plan.exit = ended_with(1);
-    if (fate == 4) plan.exit = ended_with(64);
-    if (fate == 5) plan.exit = ended_with(75);
-    if (fate == 6) plan.exit = killed_by(11);
-    if (fate == 7) plan.run = 3min;
-    if (fate == 8) {
-      plan.exit = killed_by(9);
-      plan.exit.oom = true;
-    }
-    if (fate == 9) plan.exit.launch_error = "no such program: " + launch.argv.front();
+  const std::uint64_t fate = world_.rng.below(40);
+  if (fate < 4) plan.exit = ended_with(1);
+  if (fate == 4) plan.exit = ended_with(64);
+  if (fate == 5) plan.exit = ended_with(75);
+  if (fate == 6) plan.exit = killed_by(11);
+  if (fate == 7) plan.run = 3min;
+  if (fate == 8) {
+    plan.exit = killed_by(9);
+    plan.exit.oom = true;
   }
+  if (fate == 9) plan.exit.launch_error = "no such program: " + launch.argv.front();
   if (!plan.exit.launch_error.empty()) plan.lines = 0;
   return plan;
 }
@@ -240,10 +243,10 @@ void SimNode::ship(Rank& rank) {
     line.set("manifest", fmt::format("{}#{}", text_of(key), i + 1));
     lines.push_back(std::move(line));
   }
-  const auto answer = [this, key, process = rank.process](const Result<std::uint64_t>& taken) {
-    server_.reply([this, key, process, taken] {
+  const auto answer = [this, agent = agents_, key, process = rank.process](const Result<std::uint64_t>& taken) {
+    server_.reply([this, agent, key, process, taken] {
       if (taken.ok()) world_.history.tell(LinesAcknowledged{key, *taken});
-      receive([this, key, process, taken] { shipped(key, process, taken); });
+      receive(agent, [this, key, process, taken] { shipped(key, process, taken); });
     });
   };
   send([key, ask_first, first = rank.shipped, lines = std::move(lines), answer](jobs::JobService& service,

@@ -27,10 +27,14 @@ class SimNode {
   void reboot(Duration away);
   /// The agent process alone is another one: it reconnects to its warden.
   void restart_agent();
+  /// The host never comes back.
+  void retire();
+  bool is_retired() const { return away_until_ == MonotonicPoint::max(); }
   /// Faults are over.
   void heal();
 
   const NodeName& name() const { return name_; }
+  const Resources& capacity() const { return capacity_; }
   std::size_t rank_count() const { return ranks_.size(); }
 
  private:
@@ -72,8 +76,8 @@ class SimNode {
 
   /// Sends to the server, unless the message gets lost; perhaps twice, and never faster than a later one.
   void send(SimServer::Request request);
-  /// Delivers an answer of the server to this host.
-  void receive(std::function<void()> task);
+  /// Delivers an answer of the server to the agent process that asked.
+  void receive(std::uint64_t agent, std::function<void()> task);
 
   World& world_;
   SimServer& server_;

@@ -17,9 +17,7 @@ Simulation::Simulation(std::uint64_t seed, SimulationSettings settings)
       clients_(world_, server_, settings_.clients) {
   for (std::int64_t i = 0; i < settings_.nodes; ++i) {
     // Every job fits on the nodes together, so that none waits for ever.
-    const std::int64_t cores = settings_.clients.cores_max + world_.number(0, 4);
-    nodes_.push_back(std::make_unique<SimNode>(world_, server_, settings_.node, NodeName{fmt::format("node-{}", i)},
-                                               Resources{cores * 1000, 64LL << 30, 0}));
+    add_node(settings_.clients.cores_max + world_.number(0, 4));
   }
 }
 
@@ -33,7 +31,7 @@ void Simulation::schedule_fault() {
 
 void Simulation::next_fault() {
   SimNode& node = *nodes_[world_.rng.below(nodes_.size())];
-  switch (world_.rng.below(6)) {
+  switch (world_.rng.below(8)) {
     case 0:
     case 1:
       return server_.kill("by a fault");
@@ -43,6 +41,8 @@ void Simulation::next_fault() {
     case 3:
       return node.reboot(world_.between(100ms, 30s));
     case 4:
+      return replace(node);
+    case 5:
       world_.history.note("agent restarts: " + node.name().text);
       return node.restart_agent();
     default:
@@ -51,8 +51,21 @@ void Simulation::next_fault() {
   }
 }
 
-bool Simulation::settled() const {
-  if (!clients_.all_answered() || !server_.is_up()) return false;
+void Simulation::add_node(std::int64_t cores) {
+  nodes_.push_back(std::make_unique<SimNode>(world_, server_, settings_.node, NodeName{fmt::format("node-{}", nodes_.size())},
+                                             Resources{cores * 1000, 64LL << 30, 0}));
+}
+
+/// The host is gone for good, as a spot instance; another one with as much room takes its place.
+void Simulation::replace(SimNode& node) {
+  if (node.is_retired()) return;
+  const std::int64_t cores = node.capacity().milli_cpu / 1000;
+  node.retire();
+  add_node(cores);
+}
+
+bool Simulation::settled() {
+  if (!clients_.all_answered() || !ledger_.recover().value().live_jobs.empty()) return false;
   return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->rank_count() == 0; });
 }
 
@@ -61,17 +74,14 @@ SimulationOutcome Simulation::run() {
   schedule_fault();
   world_.executor.advance(settings_.fault_span);
 
-  world_.history.note("healing");
+  world_.history.tell(Healed{});
   world_.faults = false;
   for (const auto& node : nodes_) node->heal();
   clients_.heal();
-  // All may look settled between two attempts: it has to stay so through the longest backoff.
   const MonotonicPoint deadline = world_.clock.monotonic_now() + settings_.settle_span;
-  int quiet = 0;
-  while (quiet < 3 && world_.clock.monotonic_now() < deadline) {
-    world_.executor.advance(10s);
-    quiet = settled() ? quiet + 1 : 0;
-  }
+  while (!settled() && world_.clock.monotonic_now() < deadline) world_.executor.advance(10s);
+  // The last news reaches its listeners.
+  world_.executor.advance(10s);
   world_.history.tell(Finished{});
 
   SimulationOutcome outcome;

@@ -36,7 +36,9 @@ class Simulation {
  private:
   void schedule_fault();
   void next_fault();
-  bool settled() const;
+  void add_node(std::int64_t cores);
+  void replace(SimNode& node);
+  bool settled();
 
   const SimulationSettings settings_;
   World world_;

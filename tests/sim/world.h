@@ -12,7 +12,7 @@ namespace trainyard::sim_test {
 
 /// What all parts of one run share. One thread, one clock, one source of chance.
 struct World {
-  explicit World(std::uint64_t seed) : rng(seed), history(seed, clock, all_invariants()) {}
+  explicit World(std::uint64_t seed) : rng(seed), history(seed, clock, all_invariants(clock)) {}
 
   testing::FakeClock clock;
   testing::ManualExecutor executor{clock};

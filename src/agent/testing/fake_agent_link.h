@@ -32,9 +32,12 @@ class FakeAgentLink final : public AgentLink {
     change([&] { desired_.erase(rank); });
   }
   /// What this rank sends is refused from now on.
-  void fence(const RankKey& rank) {
+  void refuse_output(const RankKey& rank, const Error& error) {
     const std::lock_guard lock(mutex_);
-    fenced_.push_back(rank);
+    refused_.emplace(rank, error);
+  }
+  void fence(const RankKey& rank) {
+    refuse_output(rank, {Category::kAborted, "lease.fenced", "the attempt is not the current one", {}, {}});
   }
   /// Every call fails while `down`.
   void set_down(bool down) {
@@ -129,8 +132,8 @@ class FakeAgentLink final : public AgentLink {
   static Error outage() { return unavailable("link.down", "the server cannot be reached"); }
   Result<void> refuse(const RankKey& rank) const {
     if (down_) return outage();
-    if (std::find(fenced_.begin(), fenced_.end(), rank) == fenced_.end()) return {};
-    return Error{Category::kAborted, "lease.fenced", "the attempt is not the current one", {}, {}};
+    const auto found = refused_.find(rank);
+    return found == refused_.end() ? Result<void>() : Result<void>(found->second);
   }
   void change(const std::function<void()>& change_state) {
     {
@@ -147,7 +150,7 @@ class FakeAgentLink final : public AgentLink {
   bool down_ = false;
   bool interrupted_ = false;
   std::map<RankKey, exec::DesiredRank> desired_;
-  std::vector<RankKey> fenced_;
+  std::map<RankKey, Error> refused_;
   exec::NodeObservation last_;
   std::map<RankKey, std::string> logs_;
   std::map<RankKey, std::vector<std::string>> events_;

@@ -1,5 +1,7 @@
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -24,9 +26,19 @@ constexpr std::string_view kUsage = R"(Data-parallel training on packs: runs one
 SIGUSR1 writes a checkpoint, SIGTERM writes one and ends with 75.
 )";
 
+/// The threads of one operation wait for each other by spinning unless the OpenMP runtime is told otherwise before it is loaded, and where
+/// other work competes for the cores that makes training several times slower. So a process with several threads starts itself once more.
+void wait_without_spinning(char** argv) {
+  const char* const threads = std::getenv("OMP_NUM_THREADS");
+  if (threads == nullptr || std::string_view(threads) == "1" || std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  if (::setenv("OMP_WAIT_POLICY", "PASSIVE", 1) == 0) ::execv("/proc/self/exe", argv);
+  // A process that cannot start itself again goes on as it is.
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  wait_without_spinning(argv);
   const std::vector<std::string> words(argv + 1, argv + argc);
   const std::string word = words.empty() ? std::string() : words.front();
   if (word == "--help" || word == "-h") {

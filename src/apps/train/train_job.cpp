@@ -21,8 +21,13 @@ using train::TrainOutcome;
 
 Result<TrainConfig> config_of(const runner::RunnerSpec& spec) {
   if (spec.kind != "train") return invalid_argument("spec.kind", "This program runs jobs of kind train, not: " + spec.kind, "/kind");
-  if (spec.config.is_null()) return TrainConfig{};
-  return decode<TrainConfig>(spec.config);
+  Document config = spec.config;
+  // The job's own interval holds unless the configuration names another.
+  const Document& every = spec.document["checkpoint_every"];
+  if (every.is_string() && (config.is_null() || (config.is_object() && config.find("checkpoint_every") == nullptr))) {
+    config.set("checkpoint_every", every);
+  }
+  return config.is_null() ? TrainConfig{} : decode<TrainConfig>(config);
 }
 
 Result<runner::InputDataset> input_of(const runner::RunnerSpec& spec) {

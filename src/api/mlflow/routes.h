@@ -1,0 +1,27 @@
+#pragma once
+#include "base/executor.h"
+#include "net/router.h"
+#include "track/tracking.h"
+
+namespace trainyard::api::mlflow {
+
+struct MlflowSettings {
+  std::size_t json_body_max = std::size_t{4} << 20;
+  std::size_t artifact_body_max = std::size_t{256} << 20;  ///< Bodies are held in memory while they are stored.
+};
+
+/// What the routes work on; all of it outlives the HTTP server. `blocking` is a thread for database and file access.
+struct MlflowContext {
+  Executor& blocking;
+  track::Tracking& tracking;
+  const Clock& clock;
+  MlflowSettings settings = {};
+};
+
+/// Adds MLflow's REST API, so that unmodified clients of its 2.x and 3.x releases can track runs, keep artifacts and use the registry:
+/// /api/2.0/mlflow/*, the same at /ajax-api/2.0/mlflow/*, /api/2.0/mlflow-artifacts/*, /api/3.0/mlflow/server-info, /health and /version.
+/// Reading needs the role viewer, writing runner, deleting experiments and models operator. Below these paths the router's own refusals are
+/// written as {"error_code", "message"}.
+void add_mlflow_routes(net::Router& router, const MlflowContext& context);
+
+}  // namespace trainyard::api::mlflow
