@@ -15,6 +15,7 @@
 #include "adapters/track_sink/track_sink.h"
 #include "agent/agent.h"
 #include "api/agents/agents.h"
+#include "api/mlflow/routes.h"
 #include "api/platform/datasets.h"
 #include "api/platform/events.h"
 #include "api/platform/jobs.h"
@@ -224,6 +225,7 @@ void ComposedServer::add_routes() {
   api::add_dataset_routes(router_, {reads_, catalog_, *state_.objects});
   api::add_run_routes(router_, {reads_, tracking_});
   api::add_model_routes(router_, {reads_, tracking_});
+  api::mlflow::add_mlflow_routes(router_, {reads_, tracking_, clock_});
   api::add_trial_routes(router_, strand_, clock_, studies_);
   api::add_workflow_routes(router_, {strand_, reads_, clock_, *workflows_, workflow_repository_});
   api::add_agent_routes(
