@@ -54,6 +54,9 @@ class Server:
              "--data", self.data, "--port", "0", "--ready-file", ready],
             stdout=self.log, stderr=self.log, env=environment)
         wait_until(lambda: ready.exists() or self.process.poll() is not None, what="the server")
+        if not ready.exists() and failpoints:
+            # The failpoint was hit before the server served: the next start is the one that recovers.
+            return self.restart()
         if not ready.exists():
             raise RuntimeError("the server ended: " + (self.root / "server.log").read_text())
         self.ready = json.loads(ready.read_text())
