@@ -118,6 +118,18 @@ TEST_F(RouterTest, refusal_is_known_from_the_head_alone) {
   EXPECT_FALSE(router.refusal_of(make_request("POST", "/jobs", {}, "operator")));
 }
 
+TEST_F(RouterTest, refusals_below_a_prefix_are_written_in_its_form) {
+  add("POST", "/v2/infer", Permission::kViewer, 4);
+  router.set_refusal_form("/v2", [](int status, const Error& error, std::string_view) { return text_response(status, "v2 " + error.id); });
+  router.set_refusal_form("/v2/deep", [](int status, const Error&, std::string_view) { return text_response(status, "deep"); });
+  EXPECT_EQ(call(router, make_request("POST", "/v2/infer")).body, "v2 auth.missing");
+  EXPECT_EQ(call(router, make_request("POST", "/v2/infer", "12345", "viewer")).body, "v2 http.body_too_large");
+  EXPECT_EQ(call(router, make_request("GET", "/v2/infer")).body, "v2 http.method");
+  EXPECT_EQ(router.refusal_of(make_request("GET", "/v2"))->body, "v2 http.no_route");
+  EXPECT_EQ(get("/v2/deep/x").body, "deep");
+  EXPECT_EQ(get("/v2x").headers.get("Content-Type"), "application/problem+json");
+}
+
 TEST_F(RouterTest, handler_that_drops_its_responder_answers_500) {
   router.add({"GET", "/drop", Permission::kOpen, [](const Request&, const ResponderPtr&) {}});
   EXPECT_EQ(get("/drop").status, 500);

@@ -186,24 +186,42 @@ class SharedMemoryComm final : public Comm {
   std::optional<Error> failed_;
 };
 
-Error rendezvous_failed(const SharedMemorySettings& settings, std::string_view who) {
-  return Error{Category::kDeadlineExceeded,
-               "comm.rendezvous",
-               fmt::format("the ranks of the gang did not find each other in time; all must run on this host and start within the time: "
-                           "rank {} of {} waited {} for {}",
-                           settings.rank, settings.world_size, format_duration(settings.rendezvous_timeout), who),
-               {},
-               {}};
-}
+/// How long the ranks look for each other.
+class Rendezvous {
+ public:
+  Rendezvous(const SharedMemorySettings& settings, const Clock& clock)
+      : settings_(settings), clock_(clock), deadline_(clock.monotonic_now() + settings.rendezvous_timeout) {}
 
-Result<Segment> gather_ranks(const SharedMemorySettings& settings, const Clock& clock, MonotonicPoint deadline) {
+  /// A short pause on the way to finding `who`, or why there is no point in going on.
+  Result<void> wait_for(std::string_view who) const {
+    if (settings_.give_up && settings_.give_up()) {
+      return Error{Category::kCancelled, "comm.given_up", "a stop was requested before all ranks of the gang had started", {}, {}};
+    }
+    if (clock_.monotonic_now() >= deadline_) {
+      return Error{
+          Category::kDeadlineExceeded,
+          "comm.rendezvous",
+          fmt::format("the ranks of the gang did not find each other in time; all must run on this host and start within the time: "
+                      "rank {} of {} waited {} for {}",
+                      settings_.rank, settings_.world_size, format_duration(settings_.rendezvous_timeout), who),
+          {},
+          {}};
+    }
+    pause_for(kRendezvousPause);
+    return {};
+  }
+
+ private:
+  const SharedMemorySettings& settings_;
+  const Clock& clock_;
+  MonotonicPoint deadline_;
+};
+
+Result<Segment> gather_ranks(const SharedMemorySettings& settings, const Rendezvous& rendezvous) {
   ASSIGN_OR_RETURN(Segment segment, Segment::create(settings.directory + "/" + settings.name, settings.world_size, settings.floats_max));
   segment.slot(0).pid.store(::getpid());
   for (std::uint32_t peer = 1; peer < settings.world_size; ++peer) {
-    while (segment.slot(peer).pid.load() == 0) {
-      if (clock.monotonic_now() >= deadline) return rendezvous_failed(settings, fmt::format("rank {}", peer));
-      pause_for(kRendezvousPause);
-    }
+    while (segment.slot(peer).pid.load() == 0) TRY(rendezvous.wait_for(fmt::format("rank {}", peer)));
   }
   segment.header().started.store(1);
   segment.unlink();
@@ -212,7 +230,7 @@ Result<Segment> gather_ranks(const SharedMemorySettings& settings, const Clock& 
 
 /// Maps the file of rank 0 and signs in. A file that an ended gang left behind is replaced by rank 0 when it comes, so whoever signed in
 /// to the old one looks again as long as nothing has started.
-Result<Segment> join_ranks(const SharedMemorySettings& settings, const Clock& clock, MonotonicPoint deadline) {
+Result<Segment> join_ranks(const SharedMemorySettings& settings, const Rendezvous& rendezvous) {
   const std::string path = settings.directory + "/" + settings.name;
   std::optional<Segment> segment;
   for (;;) {
@@ -227,8 +245,7 @@ Result<Segment> join_ranks(const SharedMemorySettings& settings, const Clock& cl
         return std::move(found).error();
       }
     }
-    if (clock.monotonic_now() >= deadline) return rendezvous_failed(settings, "rank 0");
-    pause_for(kRendezvousPause);
+    TRY(rendezvous.wait_for("rank 0"));
   }
 }
 
@@ -240,8 +257,8 @@ std::string shared_memory_name(std::string_view place, std::string_view job, std
 
 Result<std::unique_ptr<Comm>> make_shared_memory_comm(const SharedMemorySettings& settings, const Clock& clock) {
   CHECK(settings.world_size > 0 && settings.rank < settings.world_size, "a rank outside its gang");
-  const MonotonicPoint deadline = clock.monotonic_now() + settings.rendezvous_timeout;
-  Result<Segment> segment = settings.rank == 0 ? gather_ranks(settings, clock, deadline) : join_ranks(settings, clock, deadline);
+  const Rendezvous rendezvous(settings, clock);
+  Result<Segment> segment = settings.rank == 0 ? gather_ranks(settings, rendezvous) : join_ranks(settings, rendezvous);
   if (!segment.ok()) return std::move(segment).error();
   return std::unique_ptr<Comm>(std::make_unique<SharedMemoryComm>(settings, clock, std::move(segment).value()));
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,6 +16,7 @@ struct SharedMemorySettings {
   Duration rendezvous_timeout{60'000'000};
   Duration collective_timeout{120'000'000};  ///< How long one rank may come later than the others.
   std::string directory = "/dev/shm";        ///< A memory file system of this host.
+  std::function<bool()> give_up;             ///< May be empty; asked while the ranks wait for each other to start.
 };
 
 /// A segment name that no other gang of this host has: it holds the job, the attempt and a hash of `place`, a path that only this
@@ -26,7 +28,8 @@ std::string shared_memory_name(std::string_view place, std::string_view job, std
 /// over all ranks in rank order, barrier, read the result. A barrier spins briefly and then waits on a futex; while it waits it looks at
 /// the peers' pidfds, so that a killed peer becomes an error within some 20 ms instead of a hang. An object that is destroyed, or failed,
 /// makes its peers fail their next call.
-/// Errors of make: DEADLINE_EXCEEDED "comm.rendezvous", RESOURCE_EXHAUSTED when the memory does not suffice, those of open and mmap.
+/// Errors of make: DEADLINE_EXCEEDED "comm.rendezvous", CANCELLED "comm.given_up", RESOURCE_EXHAUSTED when the memory does not suffice,
+/// those of open and mmap.
 Result<std::unique_ptr<Comm>> make_shared_memory_comm(const SharedMemorySettings& settings, const Clock& clock);
 
 }  // namespace trainyard::train

@@ -156,6 +156,14 @@ TEST_F(SharedMemoryCommTest, rank_that_never_comes_is_an_error_that_names_it) {
   EXPECT_NE(comm.error().message.find("rank 1"), std::string::npos);
 }
 
+TEST_F(SharedMemoryCommTest, stop_request_ends_the_wait_for_a_rank_that_never_comes) {
+  for (const std::uint32_t rank : {0u, 1u}) {
+    SharedMemorySettings stopped = settings(rank, 2);
+    stopped.give_up = [] { return true; };
+    EXPECT_EQ(make_shared_memory_comm(stopped, clock_).error().id, "comm.given_up");
+  }
+}
+
 TEST(SharedMemoryName, places_jobs_and_attempts_do_not_share_a_name) {
   const std::string name = shared_memory_name("/a", "7", 1);
   EXPECT_NE(name, shared_memory_name("/b", "7", 1));

@@ -47,6 +47,7 @@ std::vector<std::unique_ptr<Invariant>> all_invariants(const Clock& clock) {
   all.push_back(std::make_unique<TokensGrow>());
   all.push_back(std::make_unique<GangAtomic>());
   all.push_back(std::make_unique<FailedGangIsReleased>(clock));
+  all.push_back(std::make_unique<LimitsAndBudgetsHold>(clock));
   all.push_back(std::make_unique<NoDoubleBooking>());
   all.push_back(std::make_unique<EventNumbersGapless>());
   all.push_back(std::make_unique<NothingPublishedByStaleAttempt>());
@@ -217,6 +218,34 @@ void FailedGangIsReleased::see(const Happening& happening) {
   if (healed_) check_deadlines();
 }
 
+void LimitsAndBudgetsHold::see_job(const jobs::Job& job) {
+  const jobs::RetryCounts& used = job.retries;
+  const RetryBudgets& allowed = job.spec.retry;
+  const bool spent_too_much = used.user > allowed.user || used.oom > allowed.oom || used.node_lost > allowed.node_lost ||
+                              used.infrastructure > allowed.infrastructure;
+  if (spent_too_much && job.spec.job_class == "batch") violated(fmt::format("job {} was restarted more often than allowed", job.id.value));
+
+  // The grace, and room for a few syncs and commits.
+  constexpr Duration kSlack = std::chrono::seconds(60);
+  if (job.spec.limits.attempt <= Duration(0)) return;
+  if (!holds_ranks(job.state)) {
+    limited_.erase(job.id);
+  } else if (const auto known = limited_.find(job.id); known == limited_.end() || known->second.number != job.attempt.number) {
+    limited_[job.id] = {job.attempt.number, clock_.monotonic_now() + job.spec.limits.attempt + kSlack};
+  }
+}
+
+void LimitsAndBudgetsHold::see(const Happening& happening) {
+  if (const auto* durable = std::get_if<JobDurable>(&happening)) see_job(durable->job);
+  if (std::holds_alternative<Healed>(happening)) checked_from_ = clock_.monotonic_now() + std::chrono::seconds(90);
+  if (!checked_from_ || clock_.monotonic_now() < *checked_from_) return;
+  for (auto& [job, attempt] : limited_) {
+    if (clock_.monotonic_now() <= attempt.overdue) continue;
+    violated(fmt::format("attempt {} of job {} goes on long after its limit", attempt.number.value, job.value));
+    attempt.overdue = MonotonicPoint::max();
+  }
+}
+
 void NoDoubleBooking::book(const jobs::Job& job) {
   booked_.erase(job.id);
   if (!holds_ranks(job.state)) return;
@@ -294,7 +323,6 @@ void NothingPublishedByStaleAttempt::see(const Happening& happening) {
 
 void EveryJobEndsOnceFaultsStop::see(const Happening& happening) {
   std::visit(Overloaded{[&](const JobDurable& h) { state_[h.job.id] = h.job.state; },
-                        [&](const SubmitAcknowledged& h) { acknowledged_.insert(h.job); },
                         [&](const RankStarted& h) { running_.insert(h.rank); }, [&](const RankEnded& h) { running_.erase(h.rank); },
                         [&](const Finished&) {
                           for (const auto& [job, state] : state_) {

@@ -110,6 +110,24 @@ class FailedGangIsReleased final : public Invariant {
   std::map<AttemptKey, Gang> gangs_;
 };
 
+/// Without faults, no attempt lives long past its limit; and no cause restarts a batch job more often than its budget allows.
+class LimitsAndBudgetsHold final : public Invariant {
+ public:
+  explicit LimitsAndBudgetsHold(const Clock& clock) : clock_(clock) {}
+  std::string_view name() const override { return "LimitsAndBudgetsHold"; }
+  void see(const Happening& happening) override;
+
+ private:
+  struct Attempt {
+    AttemptNumber number;
+    MonotonicPoint overdue;
+  };
+  void see_job(const jobs::Job& job);
+  const Clock& clock_;
+  std::optional<MonotonicPoint> checked_from_;  ///< Well after the faults stopped.
+  std::map<JobId, Attempt> limited_;
+};
+
 /// Neither what the ledger books nor what really runs on a node is more than the node has.
 class NoDoubleBooking final : public Invariant {
  public:
@@ -155,7 +173,6 @@ class EveryJobEndsOnceFaultsStop final : public Invariant {
 
  private:
   std::map<JobId, JobState> state_;
-  std::set<JobId> acknowledged_;
   std::set<RankKey> running_;
 };
 

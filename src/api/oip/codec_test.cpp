@@ -22,7 +22,7 @@ std::string body_of(std::string_view datatype, std::string_view shape, std::stri
 template <typename T>
 std::vector<T> elements(const Tensor& tensor) {
   std::vector<T> values(tensor.bytes.size() / sizeof(T));
-  std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+  if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
   return values;
 }
 

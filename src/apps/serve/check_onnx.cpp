@@ -20,7 +20,7 @@ Result<std::vector<float>> read_floats(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, read_file(path));
   if (text.size() % sizeof(float) != 0) return check_error(fmt::format("File is not a sequence of 32-bit floats: {}", path));
   std::vector<float> values(text.size() / sizeof(float));
-  std::memcpy(values.data(), text.data(), text.size());
+  if (!text.empty()) std::memcpy(values.data(), text.data(), text.size());
   return values;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <vector>
 
 #include "base/describe.h"
 
@@ -12,6 +13,7 @@ struct ServeConfig {
   std::string model_uri;  ///< "ty://bucket/key", or the path of a file of this host.
   std::string host = "127.0.0.1";
   std::int64_t port = 0;
+  std::vector<std::string> allowed_hosts;
   std::string token;
   std::int64_t instances = 1;
   std::int64_t max_batch = 32;

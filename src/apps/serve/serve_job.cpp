@@ -23,6 +23,16 @@ serve::BatchQueueSettings batching_of(const ServeConfig& config) {
   return {.rows_max = static_cast<std::size_t>(config.max_batch), .requests_max = static_cast<std::size_t>(config.queue_max)};
 }
 
+net::HttpServerSettings http_settings_of(const ServeConfig& config) {
+  net::HttpServerSettings settings;
+  settings.host = config.host;
+  settings.port = static_cast<std::uint16_t>(config.port);
+  settings.allowed_hosts = config.allowed_hosts;
+  // A request may wait its whole limit and still be answered.
+  settings.request_timeout += std::chrono::duration_cast<std::chrono::milliseconds>(config.time_limit);
+  return settings;
+}
+
 /// What others connect to: an address that means "every interface" is no address to call.
 std::string url_of(const std::string& host, std::uint16_t port) {
   return fmt::format("http://{}:{}", host == "0.0.0.0" ? "127.0.0.1" : host, port);
@@ -55,8 +65,7 @@ Result<runner::ExitCode> run_serve_job(runner::JobContext& context, serve::Model
   EndpointAuthorizer authorizer(config.token);
   net::Router router(authorizer);
   api::oip::add_oip_routes(router, host, context.clock, {.server_version = version, .time_limit = config.time_limit});
-  ASSIGN_OR_RETURN(const std::unique_ptr<net::HttpServer> server,
-                   net::make_http_server({.host = config.host, .port = static_cast<std::uint16_t>(config.port)}, router));
+  ASSIGN_OR_RETURN(const std::unique_ptr<net::HttpServer> server, net::make_http_server(http_settings_of(config), router));
   const std::string url = url_of(config.host, server->port());
   fmt::print("serving {} version {} at {}/v2/models/{}\n", config.model_name, config.model_version, url, config.model_name);
   std::fflush(stdout);

@@ -69,7 +69,8 @@ Result<std::unique_ptr<train::Comm>> join_gang(const runner::JobContext& context
   return train::make_shared_memory_comm({.name = train::shared_memory_name(place, attempt.job.text(), attempt.attempt.value),
                                          .rank = environment.rank.rank,
                                          .world_size = environment.world_size,
-                                         .floats_max = parameter_count},
+                                         .floats_max = parameter_count,
+                                         .give_up = [&context] { return context.stop.stop_requested(); }},
                                         context.clock);
 }
 
@@ -140,7 +141,10 @@ Result<runner::ExitCode> run_train_job(runner::JobContext& context) {
                                                         .layout = inputs.data.layout,
                                                         .momentum = config.momentum,
                                                         .seed = static_cast<std::uint64_t>(config.seed)}));
-  ASSIGN_OR_RETURN(const std::unique_ptr<train::Comm> comm, join_gang(context, trainer->parameters().size()));
+  Result<std::unique_ptr<train::Comm>> comm = join_gang(context, trainer->parameters().size());
+  // Nothing was done yet, so whatever was durable before still says everything.
+  if (!comm.ok() && comm.error().category == Category::kCancelled) return runner::ExitCode::kStoppedOnRequest;
+  if (!comm.ok()) return std::move(comm).error();
   std::optional<runner::ServerConnection> server;
   if (!config.trial.rung_steps.empty()) {
     ASSIGN_OR_RETURN(server, runner::ServerConnection::make(environment));
@@ -153,7 +157,7 @@ Result<runner::ExitCode> run_train_job(runner::JobContext& context) {
                                           .keep = static_cast<std::size_t>(config.keep_checkpoints)});
   train::TrainingLoop loop(config, plan, inputs.data,
                            {.trainer = *trainer,
-                            .comm = *comm,
+                            .comm = *comm.value(),
                             .checkpoints = environment.checkpoint_directory.empty() ? nullptr : &checkpoints,
                             .control = control,
                             .listener = listener,
