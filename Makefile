@@ -20,7 +20,7 @@ demo: ## Install what is missing, build the programs and run the whole example o
 
 build: ## Build everything, tests included
 	@$(TIMED) --start
-	@$(TIMED) "bootstrap" tools/bootstrap
+	@$(TIMED) "bootstrap" tools/bootstrap tests
 	@$(CONFIGURE)
 	@$(TIMED) "build" cmake --build --preset release -j $(TRAINYARD_JOBS)
 	@$(TIMED) --report
@@ -32,18 +32,17 @@ test-slow: build ## Build everything and run the tests labelled slow
 	@ctest --preset slow
 
 bench: build ## Run the benchmarks
-	@found=0; for program in build/release/bench/*; do \
-	  if [ -x "$$program" ] && [ -f "$$program" ]; then found=1; echo "== $$program"; "$$program" || exit 1; fi; done; \
-	  [ $$found = 1 ] || echo "There are no benchmarks yet."
+	@for program in build/release/bench/*_bench; do echo "== $$program"; "$$program" || exit 1; done
+	@echo "== bench/control_plane_bench.py" && python3 bench/control_plane_bench.py
 
 test-asan: ## Run the tests under the address and undefined-behaviour sanitizers
-	@tools/bootstrap
+	@tools/bootstrap tests
 	@cmake --preset asan-ubsan --log-level=WARNING
 	@cmake --build --preset asan-ubsan -j $(TRAINYARD_JOBS)
 	@ctest --preset asan-ubsan -j $(TRAINYARD_JOBS)
 
 test-tsan: ## Run the tests under the thread sanitizer
-	@tools/bootstrap
+	@tools/bootstrap tests
 	@cmake --preset tsan --log-level=WARNING
 	@cmake --build --preset tsan -j $(TRAINYARD_JOBS)
 	@ctest --preset tsan -j $(TRAINYARD_JOBS)

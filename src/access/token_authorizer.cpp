@@ -2,12 +2,10 @@
 
 #include <strings.h>
 
-#include <algorithm>
 #include <charconv>
 #include <mutex>
 
 #include "base/checksum.h"
-#include "net/origin.h"
 
 namespace trainyard::access {
 namespace {
@@ -51,17 +49,6 @@ std::optional<std::string> token_of_authorization(std::string_view field) {
   const std::optional<std::string> pair = decode_base64(trimmed(field.substr(6)));
   const std::size_t colon = pair ? pair->find(':') : std::string::npos;
   return colon == std::string::npos ? std::string() : pair->substr(colon + 1);
-}
-
-std::optional<std::string> session_cookie(std::string_view cookies) {
-  static constexpr std::string_view kName = "trainyard_session=";
-  while (!cookies.empty()) {
-    std::string_view cookie = cookies.substr(0, cookies.find(';'));
-    cookies.remove_prefix(std::min(cookies.size(), cookie.size() + 1));
-    cookie = trimmed(cookie);
-    if (cookie.substr(0, kName.size()) == kName) return std::string(cookie.substr(kName.size()));
-  }
-  return std::nullopt;
 }
 
 /// Plain decimal without sign, blanks or leading zeros, so that one number has one text.
@@ -123,11 +110,8 @@ std::optional<AttemptKey> attempt_of(const net::Principal& principal) {
 }
 
 std::optional<std::string> token_of(const net::Request& request) {
-  if (const auto field = request.headers.get("Authorization")) return token_of_authorization(*field);
-  const bool changes_nothing = request.method == "GET" || request.method == "HEAD";
-  const auto cookies = request.headers.get("Cookie");
-  if (!cookies || !changes_nothing || !net::is_same_origin(request.headers)) return std::nullopt;
-  return session_cookie(*cookies);
+  const auto field = request.headers.get("Authorization");
+  return field ? token_of_authorization(*field) : std::nullopt;
 }
 
 void TokenAuthorizer::set_attempt_check(AttemptCheck check) {
@@ -170,18 +154,23 @@ Result<net::Principal> TokenAuthorizer::authenticate(const net::Request& request
   } else if (const auto of_agent = derived_token(*token, kAgentPrefix)) {
     principal = agent(of_agent->claims, of_agent->mac);
   } else {
-    principal = stored(*token);
+    principal = principal_of(sha256_hex(*token));
   }
   if (!principal) return invalid_token();
   return *std::move(principal);
 }
 
-std::optional<net::Principal> TokenAuthorizer::stored(const std::string& token) const {
+std::optional<std::string> TokenAuthorizer::fingerprint_of(const std::string& token) const {
+  std::string fingerprint = sha256_hex(token);
+  if (!principal_of(fingerprint)) return std::nullopt;
+  return fingerprint;
+}
+
+std::optional<net::Principal> TokenAuthorizer::principal_of(const std::string& fingerprint) const {
   // The table is keyed by the digest, so how long a look-up takes tells nothing about the secret.
-  const std::string digest = sha256_hex(token);
   const std::shared_lock lock(mutex_);
-  const auto found = grants_.find(digest);
-  if (found == grants_.end() || !equal_in_constant_time(found->first, digest)) return std::nullopt;
+  const auto found = grants_.find(fingerprint);
+  if (found == grants_.end() || !equal_in_constant_time(found->first, fingerprint)) return std::nullopt;
   return net::Principal{found->second.principal, found->second.role};
 }
 

@@ -26,9 +26,8 @@ std::string agent_principal(const NodeName& node);         ///< "agent:node-1"
 /// The attempt that a principal stands for; none when it is no job.
 std::optional<AttemptKey> attempt_of(const net::Principal& principal);
 
-/// The token that a request carries, if any: `Authorization: Bearer`, the password of `Basic` for clients that know nothing else, or the
-/// cookie `trainyard_session`. The cookie counts only for GET and HEAD that come from a page of this server. An Authorization field that
-/// cannot be read is an empty token. The query is never looked at: it ends up in logs and histories.
+/// The token that a request carries, if any: `Authorization: Bearer`, or the password of `Basic` for clients that know nothing else. An
+/// Authorization field that cannot be read is an empty token. The query is never looked at: it ends up in logs and histories.
 std::optional<std::string> token_of(const net::Request& request);
 
 /// Tells callers apart by their token. Thread-safe; revoking works at once.
@@ -53,6 +52,11 @@ class TokenAuthorizer final : public net::Authorizer {
   /// Forgets the random tokens of a principal and refuses the derived one until the process ends.
   void revoke(const std::string& principal);
 
+  /// What a browser session remembers of a stored token: its SHA-256. None for unknown tokens and for those of attempts and agents.
+  std::optional<std::string> fingerprint_of(const std::string& token) const;
+  /// Whose stored token has this fingerprint; none once it was revoked.
+  std::optional<net::Principal> principal_of(const std::string& fingerprint) const;
+
   std::string attempt_token(const AttemptKey& attempt) const;
   std::string agent_token(const NodeName& node) const;
 
@@ -60,7 +64,6 @@ class TokenAuthorizer final : public net::Authorizer {
   Result<net::Principal> authenticate(const net::Request& request) override;
 
  private:
-  std::optional<net::Principal> stored(const std::string& token) const;
   std::optional<net::Principal> attempt(std::string_view claims, std::string_view mac) const;
   std::optional<net::Principal> agent(std::string_view name, std::string_view mac) const;
   bool is_derived(const std::string& principal, std::string_view mac) const;

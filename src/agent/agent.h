@@ -1,12 +1,11 @@
 #pragma once
+#include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <thread>
+#include <vector>
 
-#include "agent/agent_link.h"
-#include "agent/node_state.h"
-#include "agent/shipper.h"
+#include "agent/node_driver.h"
 #include "agent/warden_client.h"
 
 namespace trainyard::agent {
@@ -45,19 +44,13 @@ class Agent {
   void poll_loop();
   void report_loop();
   void ship_loop();
-  Result<void> sync_once(std::uint64_t seen, Duration wait);
-  void on_warden(const std::string& boot_id, std::vector<exec::WardenRank> ranks);
-  void apply(const exec::DesiredState& desired);
   bool pause(Duration span);
 
   AgentSettings settings_;
   Deps deps_;
-  NodeState state_;
-  Shipper shipper_;
+  FileSpool spool_;
+  NodeDriver driver_;
   WardenClient warden_;
-  std::mutex apply_mutex_;
-  exec::DesiredState desired_;  // guarded by apply_mutex_
-  std::set<RankKey> asked_;     // guarded by apply_mutex_; started by request, not confirmed by this warden yet
   std::mutex stop_mutex_;
   std::condition_variable stopped_;
   bool stopping_ = false;  // guarded by stop_mutex_

@@ -223,14 +223,18 @@ TEST_F(AgentTest, busy_rank_does_not_hold_up_the_others) {
 }
 
 TEST_F(AgentTest, failures_before_and_after_each_step_are_repeated) {
-  for (const std::string failpoint : {"agent.before_ship", "agent.after_ship", "agent.before_report"}) {
-    SCOPED_TRACE(failpoint);
-    ASSERT_TRUE(arm_failpoints(failpoint + "=io@2").ok());
-    const RankKey rank = rank_key(30 + failpoint.size());
+  std::uint64_t job = 30;
+  for (const std::string_view name : failpoint_names()) {
+    if (!name.starts_with("agent.")) continue;
+    SCOPED_TRACE(name);
+    ASSERT_TRUE(arm_failpoints(std::string(name) + "=io").ok());
+    const RankKey rank = rank_key(++job);
     link.launch(shell_launch(rank, "echo a; echo '{\"event\":\"progress\"}' >&3; echo b"));
     ASSERT_TRUE(link.wait_for_exit(rank));
     EXPECT_EQ(output(rank), "a\nb\n");
     EXPECT_EQ(link.events(rank).size(), 1u);
+    link.forget(rank);
+    EXPECT_TRUE(wait_until([&] { return !file_exists(exec::spool_paths(data_dir, rank).directory); }));
   }
 }
 

@@ -58,13 +58,7 @@ std::optional<NodeState::ShipWork> NodeState::next_work() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     std::optional<MonotonicPoint> wake;
-    if (const std::optional<RankKey> due = next_due(wake)) {
-      Entry& entry = ranks_.at(*due);
-      entry.busy = true;
-      entry.not_before.reset();
-      last_shipped_ = *due;
-      return ShipWork{*due, entry.rank.log_size, entry.rank.events_size, entry.rank.observation.phase == Phase::kExited};
-    }
+    if (std::optional<ShipWork> work = take_due(wake)) return work;
     if (wake) {
       changed_.wait_until(lock, *wake);
     } else {
@@ -72,6 +66,22 @@ std::optional<NodeState::ShipWork> NodeState::next_work() {
     }
   }
   return std::nullopt;
+}
+
+std::optional<NodeState::ShipWork> NodeState::take_work() {
+  const std::lock_guard lock(mutex_);
+  std::optional<MonotonicPoint> wake;
+  return take_due(wake);
+}
+
+std::optional<NodeState::ShipWork> NodeState::take_due(std::optional<MonotonicPoint>& wake) {
+  const std::optional<RankKey> due = next_due(wake);
+  if (!due) return std::nullopt;
+  Entry& entry = ranks_.at(*due);
+  entry.busy = true;
+  entry.not_before.reset();
+  last_shipped_ = *due;
+  return ShipWork{*due, entry.rank.log_size, entry.rank.events_size, entry.rank.observation.phase == Phase::kExited};
 }
 
 /// The first rank after the last one shipped whose turn it is. Else `wake` says when the next postponed one is due.
@@ -108,10 +118,13 @@ void NodeState::postpone(const ShipWork& work, Duration pause) {
   found->second.not_before = clock_.monotonic_now() + pause;
 }
 
-std::optional<exec::NodeObservation> NodeState::observation() const {
+std::optional<exec::NodeObservation> NodeState::observation() {
   const std::lock_guard lock(mutex_);
   if (!connected_) return std::nullopt;
-  exec::NodeObservation observation{node_, boot_id_, capacity_, {}};
+  // The monotonic clock of the host orders reports of one agent and of those after it.
+  const auto now = static_cast<std::uint64_t>(clock_.monotonic_now().time_since_epoch().count());
+  last_stamp_ = std::max(last_stamp_ + 1, now);
+  exec::NodeObservation observation{node_.node, boot_id_, node_.capacity, {}, node_.host_boot, last_stamp_};
   for (const auto& [key, entry] : ranks_) {
     exec::RankObservation& seen = observation.ranks.emplace_back(entry.rank.observation);
     if (seen.phase == Phase::kExited && !entry.fully_shipped) {

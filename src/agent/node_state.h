@@ -11,11 +11,18 @@
 
 namespace trainyard::agent {
 
+/// What a node says of itself in every report.
+struct NodeIdentity {
+  NodeName node;
+  std::string host_boot;  ///< Names the present run of the host.
+  Resources capacity;
+};
+
 /// What an agent knows of its ranks: what the warden says, how far their output was shipped, and what is to be reported. The one place
 /// where the agent's threads meet. Thread-safe.
 class NodeState {
  public:
-  NodeState(NodeName node, Resources capacity, const Clock& clock) : node_(std::move(node)), capacity_(capacity), clock_(clock) {}
+  NodeState(NodeIdentity node, const Clock& clock) : node_(std::move(node)), clock_(clock) {}
 
   // From the warden.
   void replace(const std::string& boot_id, std::vector<exec::WardenRank> ranks);
@@ -34,6 +41,8 @@ class NodeState {
     bool exited = false;  ///< These sizes are final.
   };
   std::optional<ShipWork> next_work();
+  /// The same without waiting: none too while nothing is due.
+  std::optional<ShipWork> take_work();
   /// Everything up to the sizes of `work` is durable on the server (or refused for good): with `exited` the end may be reported.
   void shipped(const ShipWork& work);
   /// It did not work now: the rank gets another turn after `pause`.
@@ -42,7 +51,7 @@ class NodeState {
   // For syncs.
   /// None before the warden answered for the first time: an empty report would say that nothing runs. An exit is held back until the
   /// rank's output was shipped.
-  std::optional<exec::NodeObservation> observation() const;
+  std::optional<exec::NodeObservation> observation();
   std::vector<exec::WardenRank> ranks() const;
   void set_never_started(const std::vector<RankKey>& ranks, TimePoint now);
   /// Waits until the warden has answered and something worth a report changed since report `seen`, or `stop`; returns the new number.
@@ -61,11 +70,11 @@ class NodeState {
     std::optional<MonotonicPoint> not_before;
   };
   static bool has_work(const Entry& entry);
+  std::optional<ShipWork> take_due(std::optional<MonotonicPoint>& wake);
   std::optional<RankKey> next_due(std::optional<MonotonicPoint>& wake) const;
   void touch();
 
-  const NodeName node_;
-  const Resources capacity_;
+  const NodeIdentity node_;
   const Clock& clock_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -73,6 +82,7 @@ class NodeState {
   bool connected_ = false;
   bool stopping_ = false;
   std::uint64_t news_ = 1;
+  std::uint64_t last_stamp_ = 0;
   std::map<RankKey, Entry> ranks_;
   RankKey last_shipped_;  // Turns go round, so that no rank can starve the others.
   std::map<RankKey, exec::RankExit> never_started_;

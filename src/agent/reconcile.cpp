@@ -16,7 +16,7 @@ ReconcileActions plan_reconcile(const std::vector<exec::WardenRank>& observed, c
     wanted.insert(key);
     const auto found = present.find(key);
     if (found == present.end()) {
-      if (asked.contains(key)) continue;
+      if (asked.contains(key) || rank.given_up) continue;
       if (rank.stop) {
         actions.never_started.push_back(key);
       } else {

@@ -6,7 +6,7 @@
 
 namespace trainyard::agent {
 
-/// What the warden is to be told, in this order.
+/// What the warden is to be told, in this order: what is to start may need the room of what is killed.
 struct ReconcileActions {
   struct Stop {
     RankKey rank;
@@ -16,10 +16,10 @@ struct ReconcileActions {
     RankKey rank;
     std::uint32_t number = 0;
   };
-  std::vector<exec::RankLaunch> start;
   std::vector<Stop> stop;
   std::vector<Checkpoint> checkpoint;
   std::vector<RankKey> forget;
+  std::vector<exec::RankLaunch> start;
   /// Ranks that were to stop before they ever started: they never will, and are reported as stopped.
   std::vector<RankKey> never_started;
 };

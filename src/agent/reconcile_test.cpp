@@ -33,6 +33,17 @@ TEST(Reconcile, desired_rank_that_runs_is_left_alone) {
   EXPECT_TRUE(actions.start.empty() && actions.stop.empty() && actions.forget.empty());
 }
 
+TEST(Reconcile, rank_that_the_server_gave_up_is_neither_started_nor_killed) {
+  exec::DesiredRank given_up = wanted(rank(1));
+  given_up.given_up = true;
+  EXPECT_TRUE(plan_reconcile({}, {}, {1, {given_up}}).start.empty());
+  const ReconcileActions there = plan_reconcile({seen(rank(1), Phase::kRunning)}, {}, {1, {given_up}});
+  EXPECT_TRUE(there.stop.empty() && there.forget.empty());
+  given_up.stop = true;
+  EXPECT_TRUE(plan_reconcile({}, {}, {1, {given_up}}).never_started.empty());
+  EXPECT_EQ(plan_reconcile({seen(rank(1), Phase::kRunning)}, {}, {1, {given_up}}).stop.size(), 1u);
+}
+
 TEST(Reconcile, rank_that_is_to_stop_gets_its_grace_once) {
   exec::DesiredRank desired = wanted(rank(1));
   desired.stop = true;

@@ -5,7 +5,7 @@
 
 #include "agent/agent_link.h"
 #include "agent/node_state.h"
-#include "exec/spool.h"
+#include "agent/spool_reader.h"
 
 namespace trainyard::agent {
 
@@ -13,7 +13,7 @@ namespace trainyard::agent {
 /// server's files, since it ignores overlap; nothing is skipped, since it refuses gaps. Not thread-safe: one thread drives it.
 class Shipper {
  public:
-  Shipper(std::string data_dir, AgentLink& link) : data_dir_(std::move(data_dir)), link_(link) {}
+  Shipper(SpoolReader& spool, AgentLink& link) : spool_(spool), link_(link) {}
 
   struct Outcome {
     exec::ShippedMark mark;  ///< What the server holds now.
@@ -22,7 +22,7 @@ class Shipper {
     std::optional<Error> damage;
   };
   /// Ships up to the sizes of `work`. Errors: those of the link and of files; worth another try. Failpoints: "agent.before_ship",
-  /// "agent.after_ship".
+  /// "agent.after_log_read", "agent.after_log_ack", "agent.after_events_read", "agent.after_events_ack", "agent.after_ship".
   Result<Outcome> ship(const NodeState::ShipWork& work);
 
  private:
@@ -35,7 +35,7 @@ class Shipper {
   Result<void> ship_log(const NodeState::ShipWork& work, Progress& progress);
   Result<void> ship_events(const NodeState::ShipWork& work, Progress& progress);
 
-  std::string data_dir_;
+  SpoolReader& spool_;
   AgentLink& link_;
   std::map<RankKey, Progress> progress_;  ///< Of ranks that have not been shipped to their end.
 };

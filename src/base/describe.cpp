@@ -125,7 +125,7 @@ class Decoder final : public FieldVisitor {
   }
   void required() override {
     if (error_ || names_.empty() || !document_[names_.back()].is_null()) return;
-    fail("spec.missing_key", fmt::format("the key \"{}\" is required", names_.back()), document_);
+    fail("spec.missing_key", fmt::format("the key \"{}\" is required and missing here; add it", names_.back()), document_);
   }
 
   Result<void> finish() {

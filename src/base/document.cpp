@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -176,6 +177,42 @@ Result<std::int64_t> Document::int_at(std::string_view key) const {
 Result<double> Document::double_at(std::string_view key) const {
   const Document* value = find(key);
   return value == nullptr ? Result<double>(missing(*this, key)) : value->as_double();
+}
+
+namespace {
+
+std::string unescaped(std::string_view token) {
+  std::string key;
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    const bool escape = token[i] == '~' && i + 1 < token.size() && (token[i + 1] == '0' || token[i + 1] == '1');
+    key += escape ? (token[++i] == '1' ? '/' : '~') : token[i];
+  }
+  return key;
+}
+
+const Document* child_of(const Document& parent, const std::string& key) {
+  if (!parent.is_array()) return parent.find(key);
+  std::size_t index = 0;
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), index);
+  if (error != std::errc() || end != key.data() + key.size() || index >= parent.items().size()) return nullptr;
+  return &parent.items()[index];
+}
+
+}  // namespace
+
+std::string place_of(const Document& root, std::string_view pointer) {
+  if (!pointer.starts_with('/')) return std::string(pointer);
+  std::string place = root.where();
+  const Document* node = &root;
+  for (std::string_view rest = pointer; !rest.empty();) {
+    rest.remove_prefix(1);
+    const std::size_t end = std::min(rest.find('/'), rest.size());
+    node = child_of(*node, unescaped(rest.substr(0, end)));
+    if (node == nullptr) break;
+    if (!node->where().empty()) place = node->where();
+    rest.remove_prefix(end);
+  }
+  return place.empty() ? std::string(pointer) : place;
 }
 
 bool operator==(const Document& a, const Document& b) {

@@ -97,6 +97,11 @@ class Document {
 
 std::string_view name_of(Document::Kind kind);
 
+/// Where the node that `pointer` names below `root` stands in the text it was read from, so that an error about a copy
+/// ("/config/steps") can name the line of the original. When there is no such node or it knows no place: that of the nearest one above
+/// it, if any, else `pointer` itself. Takes JSON pointers (RFC 6901); any other text is returned as it is.
+std::string place_of(const Document& root, std::string_view pointer);
+
 struct ParseLimits {
   std::size_t depth_max = 64;
   std::size_t nodes_max = 1'000'000;

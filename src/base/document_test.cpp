@@ -131,6 +131,25 @@ TEST(Document, equality_compares_kind_value_and_order_but_not_place) {
   EXPECT_FALSE(parse_json(R"({"a":1,"b":2})").value() == parse_json(R"({"b":2,"a":1})").value());
 }
 
+TEST(Document, pointer_into_a_copy_finds_the_line_of_the_original) {
+  const Document root = parse_yaml("a:\n  - x: 1\n    y: 2\n\"b/~c\": 3\n", "f.yaml").value();
+  EXPECT_EQ(place_of(root, "/a/0/y"), "f.yaml:3:5");
+  EXPECT_EQ(place_of(root, "/b~1~0c"), "f.yaml:4:1");
+}
+
+TEST(Document, pointer_to_a_missing_node_finds_the_nearest_one_above_it) {
+  const Document root = parse_yaml("a:\n  - x: 1\n", "f.yaml").value();
+  EXPECT_EQ(place_of(root, "/a/0/z/1"), place_of(root, "/a/0"));
+  EXPECT_EQ(place_of(root, "/a/7"), "f.yaml:1:1");
+  EXPECT_EQ(place_of(root, "/none"), root.where());
+}
+
+TEST(Document, place_that_nothing_is_known_of_stays_as_it_is) {
+  EXPECT_EQ(place_of(sample(), "/count"), "/count");
+  EXPECT_EQ(place_of(sample(), "f.yaml:1:1"), "f.yaml:1:1");
+  EXPECT_EQ(place_of(sample(), ""), "");
+}
+
 TEST(DocumentDeathTest, set_and_push_on_another_kind_abort) {
   Document number(1);
   EXPECT_DEATH(number.set("a", 1), "no object");

@@ -1,10 +1,12 @@
 #include "base/failpoint.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <mutex>
@@ -51,13 +53,36 @@ Result<Armed> parse_entry(std::string_view entry) {
 void arm_from_environment() {
   const char* list = std::getenv("TRAINYARD_FAILPOINTS");
   if (list == nullptr || *list == '\0') return;
+  if (std::string_view(list) == "list") {
+    for (const std::string_view name : failpoint_names()) fmt::print("{}\n", name);
+    std::fflush(stdout);
+    std::_Exit(0);
+  }
   if (const Result<void> armed = arm_failpoints(list); !armed.ok()) {
     fmt::print(stderr, "TRAINYARD_FAILPOINTS: {}\n", armed.error().describe());
     std::_Exit(64);
   }
 }
 
+/// True when this process is to die at `name`: always without a mark file, else once for each file, which then holds the name.
+bool leave_mark(std::string_view name) {
+  const char* path = std::getenv("TRAINYARD_FAILPOINT_MARK");
+  if (path == nullptr || *path == '\0') return true;
+  const int file = ::open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0) return false;
+  const bool written = ::write(file, name.data(), name.size()) == static_cast<ssize_t>(name.size());
+  ::close(file);
+  return written;
+}
+
+void read_environment_once() {
+  static const bool environment_read = (arm_from_environment(), true);
+  (void)environment_read;
+}
+
 }  // namespace
+
+void arm_failpoints_from_environment() { read_environment_once(); }
 
 Result<void> arm_failpoints(std::string_view list) {
   std::vector<Armed> armed;
@@ -74,8 +99,7 @@ Result<void> arm_failpoints(std::string_view list) {
 }
 
 Result<void> hit_failpoint(std::string_view name) {
-  static const bool environment_read = (arm_from_environment(), true);
-  (void)environment_read;
+  read_environment_once();
   if (!g_any_armed.load(std::memory_order_relaxed)) return {};
 
   const std::lock_guard lock(g_mutex);
@@ -83,10 +107,12 @@ Result<void> hit_failpoint(std::string_view name) {
   CHECK(std::binary_search(names.begin(), names.end(), name), name);
   for (Armed& armed : g_armed) {
     if (armed.name != name || armed.hits_left == 0 || --armed.hits_left > 0) continue;
-    if (armed.action == "exit") _exit(137);
+    if (armed.action == "exit") {
+      if (leave_mark(name)) _exit(137);
+      continue;
+    }
     const std::string message = fmt::format("injected at failpoint {}", name);
-    if (armed.action == "disk_full")
-      return Error{Category::kResourceExhausted, "io.disk_full", "no space left on device: " + message, {}, {}};
+    if (armed.action == "disk_full") return system_error(ENOSPC, "write", fmt::format("(failpoint {})", name));
     return unavailable("failpoint.injected", message);
   }
   return {};
@@ -95,25 +121,56 @@ Result<void> hit_failpoint(std::string_view name) {
 const std::vector<std::string_view>& failpoint_names() {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> list{
+        "agent.after_ack_recorded",
+        "agent.after_events_ack",
+        "agent.after_events_read",
+        "agent.after_forget",
+        "agent.after_log_ack",
+        "agent.after_log_read",
+        "agent.after_report",
         "agent.after_ship",
+        "agent.after_start",
+        "agent.before_forget",
         "agent.before_report",
         "agent.before_ship",
+        "agent.before_start",
         "checkpoint.after_manifest",
         "checkpoint.after_write_before_manifest",
         "etl.disk_full",
         "jobs.after_launch",
+        "jobs.after_release",
+        "jobs.before_commit",
         "jobs.before_launch",
         "jobs.before_release",
         "ledger.after_commit",
         "ledger.after_write_before_commit",
         "ledger.before_commit",
         "log.after_append_before_sync",
+        "log.after_new_segment",
+        "log.after_sync",
+        "log.before_append",
         "object.after_rename_before_sync",
         "object.after_write_before_rename",
+        "pool.after_report",
+        "pool.before_answer",
+        "pool.before_report",
+        "server.probe_disk",
+        "warden.after_append",
+        "warden.after_exit_record",
+        "warden.after_fork",
+        "warden.after_shipped_mark",
         "warden.after_spawn",
+        "warden.before_append",
         "warden.before_exit_record",
+        "warden.before_forget",
+        "warden.before_shipped_mark",
+        "warden.before_spawn",
+        "warden.during_forget",
+        "register.before_alias",
         "workflow.after_commit",
+        "workflow.after_start",
         "workflow.before_commit",
+        "workflow.before_start",
     };
     std::sort(list.begin(), list.end());
     return list;

@@ -1,9 +1,13 @@
 #include "base/failpoint.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
+
+#include "base/file.h"
 
 namespace trainyard {
 namespace {
@@ -82,6 +86,21 @@ TEST(FailpointDeathTest, exit_action_ends_the_process_like_a_kill) {
         (void)hit_failpoint("jobs.before_launch");
       },
       ::testing::ExitedWithCode(137), "");
+}
+
+TEST(FailpointDeathTest, one_process_dies_for_each_mark_file) {
+  const std::string mark = ::testing::TempDir() + "failpoint-mark-" + std::to_string(::getpid());
+  ::setenv("TRAINYARD_FAILPOINT_MARK", mark.c_str(), 1);
+  const auto die = [] {
+    (void)arm_failpoints("jobs.before_launch=exit");
+    (void)hit_failpoint("jobs.before_launch");
+    std::_Exit(3);
+  };
+  EXPECT_EXIT(die(), ::testing::ExitedWithCode(137), "");
+  EXPECT_EXIT(die(), ::testing::ExitedWithCode(3), "") << "the next one lives";
+  EXPECT_EQ(read_file(mark).value(), "jobs.before_launch");
+  ::unsetenv("TRAINYARD_FAILPOINT_MARK");
+  ::unlink(mark.c_str());
 }
 
 TEST(FailpointDeathTest, unlisted_name_aborts_when_anything_is_armed) {

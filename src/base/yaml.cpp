@@ -218,7 +218,9 @@ Result<Document> parse_yaml(std::string_view text, std::string_view name, const 
     return invalid_argument("document.too_deep", fmt::format("the document is nested deeper than {} levels", limits.depth_max),
                             reader.where(cause.mark));
   } catch (const YAML::Exception& cause) {
-    return invalid_argument("yaml.malformed", cause.msg, reader.where(cause.mark));
+    return invalid_argument("yaml.malformed",
+                            "the text is no YAML; look at the indentation, the quotes and the brackets here and above: " + cause.msg,
+                            reader.where(cause.mark));
   }
 }
 

@@ -102,13 +102,23 @@ class FollowProgress {
   Milliseconds next_pause_;
 };
 
+Error unreadable_token(Error cause, const std::string& path) {
+  cause.category = Category::kUnauthenticated;
+  cause.id = "auth.token_file";
+  cause.message = fmt::format(
+      "the token file cannot be read; name the one that `trainyard up` prints with --token-file or TRAINYARD_TOKEN_FILE, as the user who "
+      "owns it: {} ({})",
+      path, cause.message);
+  return cause;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ApiClient>> make_api_client(const ServerAddress& address) {
   std::string token;
   if (!address.token_file.empty()) {
     Result<std::string> text = read_file(address.token_file, 4096);
-    if (!text.ok()) return std::move(text).error().with_context("reading the token file");
+    if (!text.ok()) return unreadable_token(std::move(text).error(), address.token_file);
     token = std::move(text).value();
     while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
   }

@@ -12,20 +12,12 @@ namespace {
 
 constexpr std::size_t kServerFileMax = 64 * 1024;
 
-std::string server_file_path(const Variables& variables) {
-  // The XDG specification says that a relative value is to be ignored.
-  const std::string data_home = variables("XDG_DATA_HOME").value_or("");
-  if (!data_home.empty() && data_home.front() == '/') return data_home + "/trainyard/server.json";
-  return variables("HOME").value_or("") + "/.local/share/trainyard/server.json";
-}
-
 Result<ServerAddress> read_server_file(const std::string& path) {
   const Result<std::string> text = read_file(path, kServerFileMax);
   if (!text.ok()) {
-    return failed_precondition("client.no_server",
-                               fmt::format("no server is known: start one with `trainyard up`, or name one with --url or "
-                                           "TRAINYARD_URL; looked for {}",
-                                           path));
+    return unavailable("client.no_server", fmt::format("no server is known: start one with `trainyard up`, or name one with --url or "
+                                                       "TRAINYARD_URL; looked for {}",
+                                                       path));
   }
   const Result<Document> document = parse_json(*text);
   const Result<std::string> url = document.ok() ? document->string_at("url") : Result<std::string>(document.error());
@@ -52,6 +44,13 @@ Variables process_variables() {
   };
 }
 
+std::string user_data_directory(const Variables& variables) {
+  // The XDG specification says that a relative value is to be ignored.
+  const std::string data_home = variables("XDG_DATA_HOME").value_or("");
+  if (!data_home.empty() && data_home.front() == '/') return data_home + "/trainyard";
+  return variables("HOME").value_or("") + "/.local/share/trainyard";
+}
+
 Result<ServerAddress> find_server(const AddressHints& hints, const Variables& variables) {
   ServerAddress address{hints.url, hints.token_file};
   if (address.url.empty()) address.url = variables("TRAINYARD_URL").value_or("");
@@ -59,7 +58,7 @@ Result<ServerAddress> find_server(const AddressHints& hints, const Variables& va
   if (address.token_file.empty()) address.token_file = variables("TRAINYARD_TOKEN_FILE").value_or("");
   if (!address.url.empty() && !address.token_file.empty()) return address;
 
-  const Result<ServerAddress> local = read_server_file(server_file_path(variables));
+  const Result<ServerAddress> local = read_server_file(user_data_directory(variables) + "/server.json");
   if (address.url.empty()) {
     if (!local.ok()) return local;
     address.url = local->url;

@@ -27,7 +27,10 @@ Variables process_variables();
 
 /// Finds the server: hints > TRAINYARD_URL or TRAINYARD_API_URL, TRAINYARD_TOKEN_FILE > $XDG_DATA_HOME/trainyard/server.json, by default
 /// below ~/.local/share. The token file that server.json names goes with its own URL only: it is never sent to another server.
-/// Errors: FAILED_PRECONDITION "client.no_server" with what to do, DATA_LOSS "client.server_file".
+/// Errors: UNAVAILABLE "client.no_server" with what to do, DATA_LOSS "client.server_file".
 Result<ServerAddress> find_server(const AddressHints& hints, const Variables& variables = process_variables());
+
+/// The data directory of a server that was told no other: $XDG_DATA_HOME/trainyard, by default below ~/.local/share.
+std::string user_data_directory(const Variables& variables = process_variables());
 
 }  // namespace trainyard::client

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -25,6 +26,21 @@ Error missing_file(const std::string& path) {
   const std::string absolute = std::filesystem::absolute(path, ignored).string();
   return not_found("data.missing_file",
                    fmt::format("a source file is not there; check the path and that this host can see it: {}", absolute));
+}
+
+/// Why a source cannot be opened, or read although it could be opened, in the words of whoever wrote its path.
+Error unusable_file(Error error, const std::string& path) {
+  if (error.category == Category::kNotFound) return missing_file(path);
+  if (error.category != Category::kPermissionDenied) return error;
+  return failed_precondition("data.unreadable_file",
+                             fmt::format("a source file may not be read by the user who runs the job; change its permissions: {}", path));
+}
+
+Result<void> refuse_directory(int fd, const std::string& path) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return system_error(errno, "fstat", path);
+  if (!S_ISDIR(info.st_mode)) return {};
+  return failed_precondition("data.not_a_file", fmt::format("a source is a directory; name the file in it: {}", path));
 }
 
 /// zlib's stream with its end.
@@ -124,7 +140,8 @@ ByteInput::~ByteInput() = default;
 
 Result<std::unique_ptr<ByteInput>> ByteInput::open(const std::string& path) {
   Result<UniqueFd> fd = open_file(path, O_RDONLY);
-  if (!fd.ok()) return fd.error().category == Category::kNotFound ? missing_file(path) : std::move(fd).error();
+  if (!fd.ok()) return unusable_file(std::move(fd).error(), path);
+  TRY(refuse_directory(fd->get(), path));
   auto state = std::make_unique<State>();
   state->path = path;
   state->fd = std::move(fd).value();

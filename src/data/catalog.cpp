@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "data/synthetic.h"
+
 namespace trainyard::data {
 namespace {
 
@@ -207,6 +209,20 @@ Result<void> insert_version(Connection& sql, const DatasetVersion& version) {
   return insert_edges(sql, version);
 }
 
+Result<bool> has_synthetic_parent(Connection& sql, const VersionDraft& draft) {
+  for (const ParentVersion& parent : draft.parents) {
+    ASSIGN_OR_RETURN(const std::vector<DatasetVersion> found,
+                     select_versions(sql, "dataset = ? AND layer = ? AND version = ?", key_values(parent.key)));
+    if (!found.empty() && is_synthetic(found.front().draft)) return true;
+  }
+  return false;
+}
+
+void mark_synthetic(VersionDraft& draft) {
+  if (draft.properties.is_null()) draft.properties = Document::object();
+  draft.properties.set(kSyntheticProperty, true);
+}
+
 /// The version that `key` published before, if any.
 Result<std::optional<DatasetVersion>> published_before(Connection& sql, const VersionDraft& draft) {
   ASSIGN_OR_RETURN(std::vector<DatasetVersion> found, select_versions(sql, "idempotency_key = ?", {draft.idempotency_key}));
@@ -240,8 +256,12 @@ Result<CatalogRepository::Published> CatalogRepository::publish(const VersionDra
     }
     ASSIGN_OR_RETURN(const std::vector<DatasetVersion> last, select_versions(sql, "dataset = ? AND layer = ? ORDER BY version DESC LIMIT 1",
                                                                              {draft.name, layer_value(draft.layer)}));
-    if (!last.empty()) TRY(check_schema_change(last.front().draft.schema, draft.schema, draft.name));
+    // A stand-in does not bind the real dataset that follows it.
+    const bool bound = !last.empty() && !is_synthetic(last.front().draft);
+    if (bound) TRY(check_schema_change(last.front().draft.schema, draft.schema, draft.name));
     published = {{draft, last.empty() ? 1 : last.front().version + 1, clock_.now()}, true};
+    ASSIGN_OR_RETURN(const bool made_up, has_synthetic_parent(sql, draft));
+    if (made_up) mark_synthetic(published.version.draft);
     return insert_version(sql, published.version);
   };
   TRY(database_.write(work));

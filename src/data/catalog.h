@@ -53,8 +53,8 @@ class CatalogRepository {
     bool created = true;  ///< False when the idempotency key had published it before.
   };
   /// Publishes the next version of the layer, with its files and lineage, in one transaction. The same idempotency key again returns the
-  /// version it published first. Errors: ALREADY_EXISTS "catalog.key_reused" for a key that published another dataset or layer,
-  /// FAILED_PRECONDITION "catalog.schema_conflict", NOT_FOUND "catalog.unknown_parent".
+  /// version it published first. A version with a synthetic parent is synthetic too. Errors: ALREADY_EXISTS "catalog.key_reused" for a key
+  /// that published another dataset or layer, FAILED_PRECONDITION "catalog.schema_conflict", NOT_FOUND "catalog.unknown_parent".
   Result<Published> publish(const VersionDraft& draft);
 
   /// Errors: NOT_FOUND "catalog.unknown_dataset" (with the nearest name) or "catalog.unknown_version" (with those that exist).

@@ -4,6 +4,7 @@
 
 #include "adapters/sqlite/testing/temporary_database.h"
 #include "base/testing/fake_clock.h"
+#include "data/synthetic.h"
 
 namespace trainyard::data {
 namespace {
@@ -55,6 +56,26 @@ TEST_F(CatalogTest, same_key_again_returns_the_first_version) {
   EXPECT_EQ(published.version.version, 1);
   EXPECT_EQ(published.version.draft.rows, 5);
   EXPECT_EQ(catalog.versions("fashion").value().size(), 1u);
+}
+
+TEST_F(CatalogTest, what_is_made_from_synthetic_rows_is_synthetic) {
+  VersionDraft made_up = draft_for("fashion", DatasetLayer::kRaw, "synthetic:fashion");
+  made_up.properties.set("synthetic", true);
+  const DatasetVersionKey parent = publish(made_up);
+  VersionDraft child = draft_for("fashion", DatasetLayer::kCurated, "17:data");
+  child.parents = {{parent}};
+  publish(child);
+  EXPECT_TRUE(is_synthetic(catalog.get({"fashion", std::nullopt, DatasetLayer::kCurated}).value().draft));
+}
+
+TEST_F(CatalogTest, real_version_may_follow_a_synthetic_one_with_another_schema) {
+  VersionDraft made_up = draft_for("fashion", DatasetLayer::kCurated, "synthetic:fashion");
+  made_up.properties.set("synthetic", true);
+  publish(made_up);
+  VersionDraft real = draft_for("fashion", DatasetLayer::kCurated, "17:data");
+  real.schema = {{"text", "string"}};
+  EXPECT_EQ(publish(real).version, 2);
+  EXPECT_FALSE(is_synthetic(catalog.get({"fashion", std::nullopt, DatasetLayer::kCurated}).value().draft));
 }
 
 TEST_F(CatalogTest, key_of_another_dataset_is_refused) {

@@ -41,9 +41,9 @@ Number parse_number(std::string_view text, int max, std::byte& out) {
 Result<void> CsvImageSource::read_header() {
   header_read_ = true;
   const auto fault = [this](std::string what) {
-    return invalid_argument("data.csv_header",
-                            fmt::format("a CSV file of images starts with the header label,pixel_0,..,pixel_{}; this one {}: {}",
-                                        layout_.pixel_bytes() - 1, what, origin_.name));
+    return invalid_argument("data.csv_header", fmt::format("a CSV file of images starts with the header label,pixel_0,..,pixel_{}; correct "
+                                                           "the first line or name another file, this one {}: {}",
+                                                           layout_.pixel_bytes() - 1, what, origin_.name));
   };
   ASSIGN_OR_RETURN(const bool found, reader_.next(row_));
   if (!found) return fault("is empty");

@@ -23,6 +23,8 @@ class DeadLetterLog {
 
   std::int64_t count() const { return count_; }
   const std::string& path() const { return path_; }
+  /// The first few letters, as text.
+  const std::vector<std::string>& examples() const { return examples_; }
 
   /// Fails when more than `budget` (a fraction) of `rows_in` rows are dead. Errors: INVALID_ARGUMENT "data.dead_letter_budget" with the
   /// first few of them.

@@ -11,7 +11,8 @@ namespace {
 constexpr std::byte kUnsignedBytes{0x08};
 
 Error bad_idx(std::string what, const std::string& path) {
-  return invalid_argument("data.idx", fmt::format("an IDX file cannot be read: {}: {}", what, path));
+  return invalid_argument("data.idx",
+                          fmt::format("an IDX file cannot be read; fetch it again or correct its entry under sources: {}: {}", what, path));
 }
 
 std::uint32_t big_endian(std::span<const std::byte, 4> bytes) {
@@ -96,12 +97,13 @@ Result<bool> IdxImageSource::next(std::size_t rows_max, RecordBatch& batch, std:
     TRY(read_exactly(inputs_.images, std::span(batch.records).subspan(begin + 1, pixel_bytes), static_cast<std::int64_t>(pixel_bytes)));
     if (const auto label = static_cast<std::int64_t>(labels_[i]); label >= layout_.classes) {
       const std::span<const std::byte> raw = std::span(batch.records).subspan(begin);
-      dead.push_back({.source = inputs_.images.path(),
+      // The fault stands in the file of the labels; the bytes that are kept are those of the whole record.
+      dead.push_back({.source = inputs_.labels.path(),
                       .line = position_,
                       .raw = std::string(static_cast<const char*>(static_cast<const void*>(raw.data())), raw.size()),
                       .code = "out_of_range",
                       .column = "label",
-                      .reason = fmt::format("outside 0..{}: {}", layout_.classes - 1, label)});
+                      .reason = fmt::format("the label of image {} (from 0) is outside 0..{}: {}", position_, layout_.classes - 1, label)});
       batch.records.resize(begin);
       continue;
     }

@@ -96,6 +96,12 @@ TEST_F(IdxSourceTest, damaged_gzip_is_named) {
   EXPECT_EQ(read(bytes + "junk", labels).error().id, "data.gzip");
 }
 
+TEST(ByteInputTest, directory_is_no_source) {
+  const Error error = ByteInput::open("/").error();
+  EXPECT_EQ(error.id, "data.not_a_file");
+  EXPECT_NE(error.message.find("name the file in it: /"), std::string::npos);
+}
+
 TEST(ByteInputTest, missing_file_is_named_with_its_absolute_path) {
   const Error error = ByteInput::open("no/such/file").error();
   EXPECT_EQ(error.id, "data.missing_file");

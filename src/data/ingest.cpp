@@ -46,6 +46,7 @@ class Ingestion {
     for (std::size_t i = 0; i < plan_.sources.size(); ++i) TRY(read_source(i));
     report_.dead = dead_.count();
     report_.good = report_.in - report_.dead;
+    report_.first_dead = dead_.examples();
     report_.train = train_.rows;
     report_.test = test_.rows;
     CHECK(report_.good == report_.train + report_.test, "every row that came in is in a split or dead");

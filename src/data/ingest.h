@@ -13,6 +13,7 @@ struct IngestReport {
   std::int64_t test = 0;
   std::string content_hash;
   DatasetVersionKey version;
+  std::vector<std::string> first_dead;  ///< The first few dead letters, for people.
 
   /// The five numbers.
   Document counts() const;

@@ -12,7 +12,7 @@ namespace {
 constexpr std::int64_t kSideMax = 4096;
 
 Error bad_source(std::size_t index, std::string_view key, std::string message) {
-  return invalid_argument("ingest.sources", std::move(message), fmt::format("/sources/{}/{}", index, key));
+  return invalid_argument("ingest.sources", std::move(message), fmt::format("/config/sources/{}/{}", index, key));
 }
 
 Result<std::string> sha256_text(const std::string& text, std::size_t index, std::string_view key) {
@@ -26,7 +26,8 @@ Result<std::string> sha256_text(const std::string& text, std::size_t index, std:
 Result<ImageLayout> layout_from(const IngestConfig& config) {
   ImageLayout layout{.classes = config.classes};
   if (config.image.is_null()) return layout;
-  const Error error = invalid_argument("ingest.image", fmt::format("image is [height, width], each from 1 to {}", kSideMax), "/image");
+  const Error error =
+      invalid_argument("ingest.image", fmt::format("image is [height, width], each from 1 to {}", kSideMax), "/config/image");
   if (!config.image.is_array() || config.image.items().size() != 2) return error;
   const Result<std::int64_t> height = config.image.items()[0].as_int();
   const Result<std::int64_t> width = config.image.items()[1].as_int();
@@ -109,7 +110,7 @@ Result<IngestPlan> plan_ingest(const IngestConfig& config) {
     ASSIGN_OR_RETURN(PlannedSource source, plan_source(config, i));
     plan.sources.push_back(std::move(source));
   }
-  if (plan.sources.empty()) return invalid_argument("ingest.sources", "an ingest needs at least one source with images", "/sources");
+  if (plan.sources.empty()) return invalid_argument("ingest.sources", "an ingest needs at least one source with images", "/config/sources");
   return plan;
 }
 

@@ -51,7 +51,7 @@ struct IngestPlan {
 };
 
 /// Checks the configuration and pairs images with labels. Pure. Errors: INVALID_ARGUMENT "ingest.sources" or "ingest.image" with the
-/// position.
+/// position in the job spec, as "/config/sources/0/path".
 Result<IngestPlan> plan_ingest(const IngestConfig& config);
 
 }  // namespace trainyard::data

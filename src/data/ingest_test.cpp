@@ -182,7 +182,7 @@ TEST(IngestPlanTest, idx_labels_source_is_paired_by_split) {
   EXPECT_EQ(plan.sources[1].split, Split::kTest);
   config.sources.pop_back();
   config.sources[1].split = "test";
-  EXPECT_EQ(plan_ingest(config).error().where, "/sources/0/labels");
+  EXPECT_EQ(plan_ingest(config).error().where, "/config/sources/0/labels");
 }
 
 TEST(IngestPlanTest, faulty_configuration_is_refused_with_its_place) {
@@ -195,7 +195,7 @@ TEST(IngestPlanTest, faulty_configuration_is_refused_with_its_place) {
   EXPECT_EQ(plan_ingest(config).error().id, "ingest.image");
   config.image = Document();
   config.sources[0].sha256 = "abc";
-  EXPECT_EQ(plan_ingest(config).error().where, "/sources/0/sha256");
+  EXPECT_EQ(plan_ingest(config).error().where, "/config/sources/0/sha256");
 }
 
 }  // namespace

@@ -3,6 +3,18 @@
 #include <fmt/format.h>
 
 namespace trainyard {
+namespace {
+
+/// For people: exact when that is short, else with two decimals.
+std::string memory_text(std::int64_t bytes) {
+  constexpr std::int64_t kGiB = std::int64_t{1} << 30;
+  std::string exact = format_byte_size({bytes});
+  constexpr std::size_t kShort = 7;  // 1023MiB
+  if (exact.size() <= kShort || bytes < kGiB) return exact;
+  return fmt::format("{:.2f}GiB", static_cast<double>(bytes) / static_cast<double>(kGiB));
+}
+
+}  // namespace
 
 Resources& Resources::operator+=(const Resources& other) {
   milli_cpu += other.milli_cpu;
@@ -24,7 +36,7 @@ bool Resources::fits_in(const Resources& free) const {
 }
 
 std::string Resources::text() const {
-  std::string text = fmt::format("{} cpu, {}", static_cast<double>(milli_cpu) / 1000, format_byte_size({memory_bytes}));
+  std::string text = fmt::format("{} cpu, {}", static_cast<double>(milli_cpu) / 1000, memory_text(memory_bytes));
   if (milli_gpu != 0) text += fmt::format(", {} gpu", static_cast<double>(milli_gpu) / 1000);
   return text;
 }

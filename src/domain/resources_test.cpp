@@ -30,6 +30,7 @@ TEST(Resources, zero_request_never_gates_even_on_an_overcommitted_resource) {
 TEST(Resources, text_is_for_people_and_leaves_out_absent_devices) {
   EXPECT_EQ((Resources{1500, 512LL << 20, 0}.text()), "1.5 cpu, 512MiB");
   EXPECT_EQ((Resources{2000, 1LL << 30, 500}.text()), "2 cpu, 1GiB, 0.5 gpu");
+  EXPECT_EQ((Resources{500, 24'618'548LL << 10, 0}.text()), "0.5 cpu, 23.48GiB");
 }
 
 TEST(ResourceRequest, what_is_not_said_is_one_core_and_half_a_gibibyte) {

@@ -173,7 +173,9 @@ Document to_document(const NodeObservation& observation) {
   return Document::object({{"node", observation.node.text},
                            {"boot_id", observation.boot_id},
                            {"capacity", to_document(observation.capacity)},
-                           {"ranks", std::move(ranks)}});
+                           {"ranks", std::move(ranks)},
+                           {"host_boot", observation.host_boot},
+                           {"stamp", observation.stamp}});
 }
 
 Result<NodeObservation> node_observation_from(const Document& document) {
@@ -185,6 +187,8 @@ Result<NodeObservation> node_observation_from(const Document& document) {
     ASSIGN_OR_RETURN(RankObservation rank, rank_observation_from(item));
     observation.ranks.push_back(std::move(rank));
   }
+  ASSIGN_OR_RETURN(observation.host_boot, document.string_or("host_boot", ""));
+  ASSIGN_OR_RETURN(observation.stamp, document["stamp"].as_unsigned());
   return observation;
 }
 
@@ -194,13 +198,15 @@ Document to_document(const DesiredState& desired) {
     ranks.push(Document::object({{"launch", to_document(rank.launch)},
                                  {"stop", rank.stop},
                                  {"checkpoint", rank.checkpoint},
-                                 {"checkpoint_number", std::int64_t{rank.checkpoint_number}}}));
+                                 {"checkpoint_number", std::int64_t{rank.checkpoint_number}},
+                                 {"given_up", rank.given_up}}));
   }
-  return Document::object({{"version", desired.version}, {"ranks", std::move(ranks)}});
+  return Document::object({{"epoch", desired.epoch}, {"version", desired.version}, {"ranks", std::move(ranks)}});
 }
 
 Result<DesiredState> desired_state_from(const Document& document) {
   DesiredState desired;
+  ASSIGN_OR_RETURN(desired.epoch, document.string_or("epoch", ""));
   ASSIGN_OR_RETURN(desired.version, document["version"].as_unsigned());
   for (const Document& item : document["ranks"].items()) {
     DesiredRank rank;
@@ -208,6 +214,7 @@ Result<DesiredState> desired_state_from(const Document& document) {
     ASSIGN_OR_RETURN(rank.stop, item.bool_or("stop", false));
     ASSIGN_OR_RETURN(rank.checkpoint, item.bool_or("checkpoint", false));
     ASSIGN_OR_RETURN(rank.checkpoint_number, uint32_at(item, "checkpoint_number"));
+    ASSIGN_OR_RETURN(rank.given_up, item.bool_or("given_up", false));
     desired.ranks.push_back(std::move(rank));
   }
   return desired;

@@ -51,6 +51,8 @@ struct DesiredRank {
   bool stop = false;        ///< Send SIGTERM, after the grace SIGKILL.
   bool checkpoint = false;  ///< Send SIGUSR1 once per `checkpoint_number`.
   std::uint32_t checkpoint_number = 0;
+  /// The server has lost it, and that is not durable yet: it is left alone when it is there and not started when it is not.
+  bool given_up = false;
 };
 
 /// Capacity and state of one node, as its agent posts it.
@@ -59,12 +61,15 @@ struct NodeObservation {
   std::string boot_id;  ///< Changes when the warden is a new one: ranks of the old one are gone.
   Resources capacity;
   std::vector<RankObservation> ranks;
+  std::string host_boot;    ///< Changes when the host starts anew.
+  std::uint64_t stamp = 0;  ///< Grows with every report since the host started, whichever agent makes it: an older one says nothing.
 };
 
 /// The complete set of ranks a node should have.
 struct DesiredState {
   std::uint64_t version = 0;  ///< Grows with every change for this node.
   std::vector<DesiredRank> ranks;
+  std::string epoch;  ///< Names the life of the server that says so: versions of different lives cannot be compared.
 };
 
 // Documents for the wire and for files. Readers return INVALID_ARGUMENT for a missing or wrongly typed member; unknown members are

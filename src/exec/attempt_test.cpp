@@ -44,7 +44,7 @@ TEST(AttemptDocuments, job_ids_beyond_what_a_double_holds_survive_the_wire) {
 }
 
 TEST(AttemptDocuments, observation_with_running_and_ended_ranks_survives_the_wire) {
-  NodeObservation observation{NodeName{"n1"}, "boot", {4000, 1 << 30, 0}, {}};
+  NodeObservation observation{NodeName{"n1"}, "boot", {4000, 1 << 30, 0}, {}, "kernel", 99};
   observation.ranks.push_back({key(1, 1, 0), RankObservation::Phase::kRunning, 123, time_from_micros(5), {}});
   RankExit exit{.code = 137, .signal = 9, .oom = true, .stop_requested = true, .lost = true, .launch_error = "why"};
   exit.ended_at = time_from_micros(9);
@@ -53,6 +53,8 @@ TEST(AttemptDocuments, observation_with_running_and_ended_ranks_survives_the_wir
   ASSERT_TRUE(read.ok()) << read.error().describe();
   EXPECT_EQ(read->node, observation.node);
   EXPECT_EQ(read->boot_id, "boot");
+  EXPECT_EQ(read->host_boot, "kernel");
+  EXPECT_EQ(read->stamp, 99u);
   EXPECT_EQ(read->capacity, observation.capacity);
   ASSERT_EQ(read->ranks.size(), 2u);
   EXPECT_EQ(read->ranks[0].phase, RankObservation::Phase::kRunning);
@@ -62,13 +64,15 @@ TEST(AttemptDocuments, observation_with_running_and_ended_ranks_survives_the_wir
 }
 
 TEST(AttemptDocuments, desired_state_survives_the_wire) {
-  DesiredState desired{1'700'000'000'000'001, {}};
-  desired.ranks.push_back({.launch = example_launch(), .stop = true, .checkpoint = true, .checkpoint_number = 4});
+  DesiredState desired{1'700'000'000'000'001, {}, "life"};
+  desired.ranks.push_back({.launch = example_launch(), .stop = true, .checkpoint = true, .checkpoint_number = 4, .given_up = true});
   const Result<DesiredState> read = desired_state_from(reparsed(to_document(desired)));
   ASSERT_TRUE(read.ok()) << read.error().describe();
   EXPECT_EQ(read->version, desired.version);
   ASSERT_EQ(read->ranks.size(), 1u);
+  EXPECT_EQ(read->epoch, "life");
   EXPECT_TRUE(read->ranks[0].stop);
+  EXPECT_TRUE(read->ranks[0].given_up);
   EXPECT_EQ(read->ranks[0].checkpoint_number, 4u);
 }
 

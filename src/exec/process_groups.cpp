@@ -16,6 +16,8 @@ constexpr int kVersion = 1;
 constexpr std::size_t kGroupsFileMax = std::size_t{16} << 20;
 constexpr std::size_t kHistoryMax = 1024;
 
+}  // namespace
+
 std::string kernel_boot_id() {
   Result<std::string> text = read_file("/proc/sys/kernel/random/boot_id", 256);
   if (!text.ok()) return "unknown";
@@ -23,6 +25,8 @@ std::string kernel_boot_id() {
   while (!id.empty() && id.back() == '\n') id.pop_back();
   return id;
 }
+
+namespace {
 
 std::vector<ProcessStat> remains_of(const RecordedGroups& recorded) {
   const std::vector<ProcessStat> table = list_processes();

@@ -16,6 +16,9 @@ namespace trainyard::exec {
 /// The variable that marks every process of a rank, whatever group or session it moved to: "WARDEN_BOOT_ID/JOB/ATTEMPT/RANK".
 inline constexpr std::string_view kRankMarker = "TRAINYARD_RANK_ID";
 
+/// Names the present run of the kernel; "unknown" where it does not tell.
+std::string kernel_boot_id();
+
 /// The process groups a warden runs, so that others can end them when it died. Text lines (docs/formats/warden.md):
 ///   trainyard-groups 1 BOOT_ID KERNEL_BOOT_ID SESSION
 ///   + GROUP START_TICKS

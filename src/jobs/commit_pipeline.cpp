@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/failpoint.h"
+
 namespace trainyard::jobs {
 
 CommitPipeline::CommitPipeline(store::JobLedger& ledger, Executor& strand, Hooks hooks)
@@ -32,6 +34,7 @@ void CommitPipeline::after_commit(Release release) {
 
 void CommitPipeline::start_commit() {
   if (!dirty_ || in_flight_ || failed_) return;
+  if (const Result<void> hit = hit_failpoint("jobs.before_commit"); !hit.ok()) return fail(hit.error());
   dirty_ = false;
   in_flight_ = true;
   // The ledger calls back on a thread of its own; the releases travel with the batch they wait for.
@@ -43,16 +46,22 @@ void CommitPipeline::start_commit() {
 
 void CommitPipeline::finish_commit(Result<void> result, std::vector<Release> releases) {
   in_flight_ = false;
-  if (!result.ok()) {
-    failed_ = true;
-    hooks_.on_failure(result.error());
-    return;
-  }
+  if (failed_) return;
+  if (!result.ok()) return fail(result.error());
   std::vector<Release> late = std::exchange(waiting_in_flight_, {});
   std::move(late.begin(), late.end(), std::back_inserter(releases));
   // The next fsync starts before the replies go out: they cost time and it does not depend on them.
   start_commit();
-  for (Release& release : releases) release();
+  for (Release& release : releases) {
+    if (const Result<void> hit = hit_failpoint("jobs.before_release"); !hit.ok()) return fail(hit.error());
+    release();
+  }
+  if (const Result<void> hit = hit_failpoint("jobs.after_release"); !hit.ok()) fail(hit.error());
+}
+
+void CommitPipeline::fail(const Error& error) {
+  failed_ = true;
+  hooks_.on_failure(error);
 }
 
 }  // namespace trainyard::jobs

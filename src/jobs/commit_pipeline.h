@@ -9,7 +9,7 @@ namespace trainyard::jobs {
 
 /// Apply -> commit -> release. Changes are applied to memory at once; what depends on them (a reply, a launch, a kill, a read) is handed
 /// over as a release and runs when everything applied before it is durable. While one commit is in flight the next batch gathers, so one
-/// fsync carries thousands of changes. Lives on one strand.
+/// fsync carries thousands of changes. Lives on one strand. Failpoints: "jobs.before_commit", "jobs.before_release", "jobs.after_release".
 class CommitPipeline {
  public:
   using Release = std::function<void()>;
@@ -29,6 +29,7 @@ class CommitPipeline {
  private:
   void start_commit();
   void finish_commit(Result<void> result, std::vector<Release> releases);
+  void fail(const Error& error);
 
   store::JobLedger& ledger_;
   Executor& strand_;

@@ -236,6 +236,12 @@ Result<Job> decode_job(std::string_view text) {
   return job;
 }
 
+bool uses_synthetic_data(const Job& job) {
+  const auto& inputs = job.resolved["inputs"].members();
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [](const auto& input) { return input.second["properties"]["synthetic"].as_bool().value_or(false); });
+}
+
 Document job_view(const Job& job) {
   Document out = Document::object();
   out.set("id", job.id.text());
@@ -262,6 +268,7 @@ Document job_view(const Job& job) {
   out.set("ranks", std::move(ranks));
   out.set("retries", retries_document(job.retries));
   add_observations(job, out);
+  if (uses_synthetic_data(job)) out.set("synthetic", true);
   out.set("spec", encode(job.spec));
   const std::string base = "/api/v1/jobs/" + job.id.text();
   Document links = Document::object();

@@ -92,6 +92,9 @@ constexpr std::size_t kJobArtifactsMax = 256;
 constexpr std::size_t kJobRungsMax = 64;
 constexpr std::string_view kRungMetric = "rung_accuracy";
 
+/// Whether the job reads made-up data: results of it pass no gate and are not registered.
+bool uses_synthetic_data(const Job& job);
+
 /// The JSON form in the ledger.
 std::string encode_job(const Job& job);
 /// Errors: DATA_LOSS "ledger.corrupt".

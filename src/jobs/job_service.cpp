@@ -102,6 +102,9 @@ Result<void> JobService::recover() {
   const MonotonicPoint mono = deps_.clock.monotonic_now();
   for (const store::JobRecord& record : recovery.live_jobs) {
     ASSIGN_OR_RETURN(Job job, decode_job(record.body));
+    // The wall clock may have been set back since: a wait is never longer than when it began.
+    const Duration wait_max = job.attempt.number.value == 0 ? Duration(0) : job.spec.retry.backoff_cap;
+    job.eligible_at = std::min(job.eligible_at, now() + wait_max);
     const auto ago = [&](TimePoint time) { return mono - std::max(now() - time, Duration(0)); };
     Live live{std::move(job), {}, {}, {}, mono, {}};
     for (const RankStatus& rank : live.job.attempt.ranks) live.durable_events.push_back(rank.events_taken);
@@ -138,15 +141,7 @@ void JobService::submit(Submission submission, std::function<void(Result<JobId>)
                       {},
                       {}});
   }
-  const Resources request = submission.spec.resources.resources();
-  sched::ClusterSnapshot cluster;
-  for (const exec::NodeView& node : deps_.backend.nodes()) cluster.nodes.push_back({node.name, node.capacity, {}, node.ready});
-  if (!sched::could_ever_fit(cluster, request, submission.spec.tasks)) {
-    return done(failed_precondition(
-        "spec.impossible_resources",
-        fmt::format("no set of nodes can ever hold this job: ask for less per task or fewer tasks, or add a node; asked: {} x ({})",
-                    submission.spec.tasks, request.text())));
-  }
+  if (Result<void> fits = check_fits(submission.spec); !fits.ok()) return done(std::move(fits).error());
 
   const TimePoint time = now();
   Live live;
@@ -172,6 +167,8 @@ void JobService::submit(Submission submission, std::function<void(Result<JobId>)
   arm_limit_timer(stored);
   pipeline_.after_commit([done = std::move(done), id] { done(id); });
 }
+
+Result<void> JobService::check_fits(const JobSpec& spec) const { return check_possible(spec, deps_.backend.nodes()); }
 
 Result<std::optional<JobId>> JobService::find_replay(const Submission& submission) const {
   if (submission.idempotency_key.empty()) return std::optional<JobId>();
@@ -217,7 +214,6 @@ void JobService::stop(JobId id, StopIntent intent, std::string why, std::functio
 void JobService::get(JobId id, std::function<void(Result<Job>)> done) {
   const auto found = jobs_.find(id);
   if (found == jobs_.end()) {
-    if (!id.valid() || id > last_job_) return done(unknown_job(id));
     return pipeline_.after_commit([done = std::move(done), id] { done(not_found("job.not_live", "job " + id.text() + " is not live")); });
   }
   pipeline_.after_commit([done = std::move(done), job = found->second.job] { done(job); });

@@ -51,7 +51,7 @@ class JobService final : public exec::AttemptObserver {
   };
   struct Hooks {
     std::function<void(const Error&)> on_fatal;          ///< The ledger failed: end the process.
-    std::function<void(const Job&)> on_attempt_started;  ///< After the commit, and again at recovery: tracking opens the run.
+    std::function<void(const Job&)> on_attempt_started;  ///< After the commit: tracking opens the run.
     std::function<void(const Job&)> on_ended;            ///< After the commit.
   };
   using EventListener = std::function<void(const store::EventRecord&)>;
@@ -70,6 +70,8 @@ class JobService final : public exec::AttemptObserver {
   void get(JobId id, std::function<void(Result<Job>)> done);
   /// Why a queued job waits, by the last plan; empty for others.
   std::optional<sched::WaitReason> wait_reason(JobId id) const;
+  /// Whether the nodes that are known could ever hold the job. Errors: FAILED_PRECONDITION "spec.impossible_resources".
+  Result<void> check_fits(const JobSpec& spec) const;
   /// Runs `done` when everything applied so far is durable, so that the ledger may be read.
   void barrier(std::function<void()> done);
 
@@ -87,6 +89,8 @@ class JobService final : public exec::AttemptObserver {
   void unsubscribe(std::uint64_t subscription);
 
   std::size_t live_count() const { return jobs_.size(); }
+  /// The newest event that was given a number.
+  EventNumber last_event() const { return last_event_; }
   std::map<JobState, std::size_t> counts() const;
 
   // exec::AttemptObserver

@@ -250,6 +250,28 @@ TEST_F(JobDurabilityTest, stopping_job_and_doomed_gang_are_stopped_again_after_a
   EXPECT_EQ(job(cancelled).state, JobState::kCancelled);
 }
 
+TEST_F(JobDurabilityTest, wall_clock_that_was_set_back_delays_no_queued_job) {
+  Submission failing = submission();
+  failing.spec.retry.user = 1;
+  failing.spec.retry.backoff_cap = 5s;
+  const JobId retried = submit(failing);
+  ledger.hold_commits();
+  service->submit(submission(), [](const Result<JobId>&) {});
+  strand.run_ready();
+  ASSERT_TRUE(ledger.lose_answer());
+  crash();
+  ledger.stop_holding();
+  clock.step_wall_clock(-1h);
+  boot();
+  EXPECT_EQ(job(JobId(2)).state, JobState::kStarting) << "never launched: it waits for nothing";
+  exits(rank(retried, 1), exit_with(1));
+  crash();
+  clock.step_wall_clock(-1h);
+  boot();
+  strand.advance(6s);
+  EXPECT_EQ(job(retried).attempt.number.value, 2u) << "its backoff is seconds";
+}
+
 TEST_F(JobDurabilityTest, queue_backoff_and_limits_go_on_after_a_restart) {
   Submission retrying = submission();
   retrying.spec.retry.user = 3;

@@ -1,7 +1,9 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "exec/execution_backend.h"
 #include "jobs/job.h"
 
 namespace trainyard::jobs {
@@ -24,5 +26,8 @@ struct LimitHit {
 std::optional<std::string> limit_reached(const Job& job, const LimitClock& clock);
 /// When the next limit of this job passes.
 std::optional<MonotonicPoint> next_limit(const Job& job, const LimitClock& clock);
+
+/// Whether empty nodes of these sizes could ever hold the job. Errors: FAILED_PRECONDITION "spec.impossible_resources".
+Result<void> check_possible(const JobSpec& spec, const std::vector<exec::NodeView>& nodes);
 
 }  // namespace trainyard::jobs

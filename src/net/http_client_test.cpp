@@ -135,28 +135,37 @@ class ScriptedServer {
   ~ScriptedServer() { thread_.join(); }
 
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  /// Returns once a connection was closed by this side; at the latest when the scripts are over.
+  void wait_for_a_close() const { closed_.wait(0); }
 
  private:
   void run(const std::vector<std::string>& scripts) {
     for (const std::string& script : scripts) {
-      pollfd entry{listening_.get(), POLLIN, 0};
-      if (::poll(&entry, 1, 5'000) <= 0) return;
-      const UniqueFd fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      // Each "|" in the script waits for the next request.
-      std::string_view rest = script;
-      while (!rest.empty()) {
-        const std::string_view part = rest.substr(0, rest.find('|'));
-        rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-        std::string request;
-        char byte = 0;
-        while (request.find("\r\n\r\n") == std::string::npos && ::recv(fd.get(), &byte, 1, 0) == 1) request.push_back(byte);
-        if (::send(fd.get(), part.data(), part.size(), MSG_NOSIGNAL) < 0) return;
-      }
+      play(script);
+      ++closed_;
+      closed_.notify_all();
+    }
+  }
+
+  void play(const std::string& script) {
+    pollfd entry{listening_.get(), POLLIN, 0};
+    if (::poll(&entry, 1, 5'000) <= 0) return;
+    const UniqueFd fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    // Each "|" in the script waits for the next request.
+    std::string_view rest = script;
+    while (!rest.empty()) {
+      const std::string_view part = rest.substr(0, rest.find('|'));
+      rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+      std::string request;
+      char byte = 0;
+      while (request.find("\r\n\r\n") == std::string::npos && ::recv(fd.get(), &byte, 1, 0) == 1) request.push_back(byte);
+      if (::send(fd.get(), part.data(), part.size(), MSG_NOSIGNAL) < 0) return;
     }
   }
 
   UniqueFd listening_;
   std::uint16_t port_;
+  std::atomic<int> closed_{0};
   std::thread thread_;
 };
 
@@ -166,6 +175,7 @@ TEST(HttpClient, idle_connection_that_the_server_closed_is_reopened) {
   const ScriptedServer server({kOk, kOk});
   const auto client = std::move(make_http_client(server.url())).value();
   EXPECT_EQ(client->send({.method = "POST"})->body, "ok");
+  server.wait_for_a_close();
   EXPECT_EQ(client->send({.method = "POST"})->body, "ok");
 }
 

@@ -174,6 +174,8 @@ Result<Principal> Router::admit(const Match& match, const Request& request) cons
                  {},
                  {}};
   }
+  const bool changes = match.route->permission == Permission::kRunner || match.route->permission == Permission::kOperator;
+  if (changes && changes_refused_) return *changes_refused_;
   return principal;
 }
 

@@ -42,6 +42,8 @@ class Router {
   void add(Route route);
   /// Refusals of `prefix` and of every path below it are written by `form`; the longest prefix wins.
   void set_refusal_form(std::string prefix, RefusalForm form);
+  /// Every route that could change anything, that is one for the role runner or operator, answers `why` instead. Before the server starts.
+  void refuse_changes(Error why) { changes_refused_ = std::move(why); }
   /// The body limit for a head that just arrived: lets the server refuse before reading.
   std::size_t body_limit(std::string_view method, std::string_view path) const;
   /// The refusal a head alone already earns (404, 405, 401, 403): lets the server answer before it reads a large body.
@@ -70,6 +72,7 @@ class Router {
   std::vector<Route> routes_;
   std::vector<Pattern> patterns_;  ///< One for each route.
   std::vector<std::pair<std::string, RefusalForm>> refusal_forms_;
+  std::optional<Error> changes_refused_;
 };
 
 /// Whether `role` is at least what `permission` asks for. An unknown role holds nothing.

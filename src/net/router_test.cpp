@@ -130,6 +130,22 @@ TEST_F(RouterTest, refusals_below_a_prefix_are_written_in_its_form) {
   EXPECT_EQ(get("/v2x").headers.get("Content-Type"), "application/problem+json");
 }
 
+TEST_F(RouterTest, refused_changes_leave_reading_and_administration) {
+  add("GET", "/jobs", Permission::kViewer, 4);
+  add("POST", "/jobs", Permission::kOperator, 4);
+  add("POST", "/events", Permission::kRunner, 4);
+  add("POST", "/shutdown", Permission::kAdmin, 4);
+  router.refuse_changes(unavailable("server.read_only", "the disk is full"));
+  EXPECT_EQ(call(router, make_request("GET", "/jobs", {}, "admin")).status, 200);
+  EXPECT_EQ(call(router, make_request("POST", "/shutdown", {}, "admin")).status, 200);
+  for (const char* path : {"/jobs", "/events"}) {
+    const Response refused = call(router, make_request("POST", path, {}, "admin"));
+    EXPECT_EQ(refused.status, 503);
+    EXPECT_NE(refused.body.find("the disk is full"), std::string::npos);
+  }
+  EXPECT_EQ(call(router, make_request("POST", "/jobs", {}, "viewer")).status, 403) << "who may not, is told so first";
+}
+
 TEST_F(RouterTest, handler_that_drops_its_responder_answers_500) {
   router.add({"GET", "/drop", Permission::kOpen, [](const Request&, const ResponderPtr&) {}});
   EXPECT_EQ(get("/drop").status, 500);

@@ -45,6 +45,15 @@ std::string shortage(const std::vector<FreeNode>& nodes, const PendingJob& job) 
   return fmt::format("needs {} x ({}), free on {} nodes: {}", job.tasks, job.request.text(), nodes.size(), free.text());
 }
 
+/// Submission refuses what no node can hold; a job that came before any node did can only be told.
+WaitReason wait_of(const PendingJob& job, const std::vector<FreeNode>& nodes, bool possible) {
+  if (possible) return {job.id, "WaitingForResources", shortage(nodes, job)};
+  return {job.id, "ImpossibleResources",
+          fmt::format("no set of the nodes that are known can ever hold it: cancel it and ask for less per task or fewer tasks, or add a "
+                      "node; {}",
+                      shortage(nodes, job))};
+}
+
 }  // namespace
 
 Decisions plan(const ClusterSnapshot& cluster, const QueueSnapshot& queue, TimePoint now) {
@@ -73,7 +82,7 @@ Decisions plan(const ClusterSnapshot& cluster, const QueueSnapshot& queue, TimeP
       decisions.starts.push_back({job.id, std::move(placement)});
     } else {
       blocker = job.id;
-      decisions.waits.push_back({job.id, "WaitingForResources", shortage(nodes, job)});
+      decisions.waits.push_back(wait_of(job, nodes, could_ever_fit(cluster, job.request, job.tasks)));
     }
   }
   return decisions;

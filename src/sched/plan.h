@@ -43,7 +43,7 @@ struct Start {
 /// Why a job stays where it is, in one sentence with numbers.
 struct WaitReason {
   JobId job;
-  std::string code;  ///< "Backoff", "NoNodes", "WaitingForResources", "BehindInQueue".
+  std::string code;  ///< "Backoff", "NoNodes", "WaitingForResources", "ImpossibleResources", "BehindInQueue".
   std::string text;
 };
 

@@ -57,7 +57,7 @@ TEST(Plan, gang_starts_whole_or_not_at_all) {
   EXPECT_EQ(started(plan(cluster, {{job(1, 1, 4)}}, kNow)), (Ids{1}));
   const Decisions too_many = plan(cluster, {{job(1, 1, 5)}}, kNow);
   EXPECT_TRUE(too_many.starts.empty());
-  EXPECT_EQ(waiting(too_many), (Codes{{1, "WaitingForResources"}}));
+  EXPECT_EQ(waiting(too_many), (Codes{{1, "ImpossibleResources"}}));
   const Decisions fragmented = plan({{node("a", 3), node("b", 3)}}, {{job(1, 2, 3)}}, kNow);
   EXPECT_TRUE(fragmented.starts.empty());
 }
@@ -103,6 +103,12 @@ TEST(Plan, shortage_is_told_with_numbers) {
   const Decisions decisions = plan({{node("a", 4, 3)}}, {{job(7, 2, 2)}}, kNow);
   ASSERT_EQ(decisions.waits.size(), 1u);
   EXPECT_EQ(decisions.waits[0].text, "needs 2 x (2 cpu, 2GiB), free on 1 nodes: 1 cpu, 1GiB");
+}
+
+TEST(Plan, job_that_no_node_can_ever_hold_says_so) {
+  const Decisions decisions = plan({{node("a", 4)}}, {{job(1, 5, 1), job(2, 1, 1, 1s)}}, kNow);
+  EXPECT_EQ(waiting(decisions), (Codes{{1, "ImpossibleResources"}, {2, "BehindInQueue"}}));
+  EXPECT_NE(decisions.waits[0].text.find("needs 1 x (5 cpu"), std::string::npos) << decisions.waits[0].text;
 }
 
 TEST(CouldEverFit, capacity_counts_whatever_is_used_or_not_ready) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "base/describe.h"
 
 namespace trainyard::tasks {
@@ -11,7 +13,6 @@ struct GateSpec {
   std::string metric = "value";
   Document value;
   double at_least = 0;
-  Document synthetic;
 
   void describe(FieldVisitor& fields) {
     fields.field("metric", metric, "Name of the value, for people.");
@@ -19,7 +20,6 @@ struct GateSpec {
     fields.required();
     fields.field("at_least", at_least, {}, "The bar.");
     fields.required();
-    fields.field("synthetic", synthetic, "True when the value comes from synthetic data.");
   }
 };
 
@@ -28,19 +28,21 @@ class GateTaskRun final : public workflow::TaskRun {
   void cancel(const std::string&) override {}  // It ended inside start.
 };
 
-workflow::TaskOutcome judge(const Document& body) {
+workflow::TaskOutcome judge(const workflow::TaskContext& context, const Document& body) {
   const Result<GateSpec> spec = decode<GateSpec>(body);
   if (!spec.ok()) return {workflow::TaskState::kFailed, spec.error().describe(), Document::object()};
   const Result<double> value = spec->value.as_double();
-  if (!value.ok())
+  if (!value.ok() || !std::isfinite(*value))
     return {workflow::TaskState::kFailed, fmt::format("{} is no number: {}", spec->metric, to_json(spec->value)), Document::object()};
   Document result = Document::object();
   result.set(spec->metric, *value);
   result.set("at_least", spec->at_least);
   Document output = Document::object();
   output.set("result", std::move(result));
-  if (spec->synthetic.as_bool().value_or(false)) {
-    return {workflow::TaskState::kFailed, "the value was measured on synthetic data, which never passes a gate: get the real dataset",
+  if (context.synthetic) {
+    return {workflow::TaskState::kFailed,
+            fmt::format("{} was measured on synthetic data, which passes no gate: get the real dataset and run the workflow again",
+                        spec->metric),
             output};
   }
   if (*value < spec->at_least) {
@@ -59,8 +61,9 @@ Result<void> GateTaskKind::validate(const Document& body) const {
   return {};
 }
 
-std::unique_ptr<workflow::TaskRun> GateTaskKind::start(const workflow::TaskContext&, const Document& body, workflow::TaskReport report) {
-  report.finish(judge(body));
+std::unique_ptr<workflow::TaskRun> GateTaskKind::start(const workflow::TaskContext& context, const Document& body,
+                                                       workflow::TaskReport report) {
+  report.finish(judge(context, body));
   return std::make_unique<GateTaskRun>();
 }
 

@@ -3,8 +3,8 @@
 
 namespace trainyard::tasks {
 
-/// The kind `gate`: {metric: test_accuracy, value: "${tasks.train.result.test_accuracy}", at_least: 0.88, synthetic: "${..}"}. Succeeds
-/// when the value reaches the bar; results made from synthetic data are refused. No effect of its own.
+/// The kind `gate`: {metric: test_accuracy, value: "${tasks.train.result.test_accuracy}", at_least: 0.88}. Succeeds when the value
+/// reaches the bar; what comes from synthetic data is refused. No effect of its own.
 class GateTaskKind final : public workflow::TaskKind {
  public:
   std::string name() const override { return "gate"; }

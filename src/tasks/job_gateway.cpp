@@ -6,8 +6,25 @@
 #include "base/file.h"
 
 namespace trainyard::tasks {
+namespace {
 
-JobGateway::JobGateway(Deps deps, Resolve resolve) : deps_(deps), resolve_(std::move(resolve)) {
+Error placed(Error error, const Document& spec, std::string_view pointer) {
+  error.where = place_of(spec, pointer);
+  return error;
+}
+
+/// Who waits for a job whose record cannot be read must not wait for ever.
+jobs::Job unreadable_job(JobId id, const Error& error) {
+  jobs::Job job;
+  job.id = id;
+  job.state = JobState::kFailed;
+  job.reason = "how the job ended cannot be read: " + error.describe();
+  return job;
+}
+
+}  // namespace
+
+JobGateway::JobGateway(Deps deps, Resolve resolve, Check check) : deps_(deps), resolve_(std::move(resolve)), check_(std::move(check)) {
   subscription_ = deps_.jobs.subscribe([this](const store::EventRecord& event) {
     std::vector<std::uint64_t> concerned;
     for (const auto& [id, watch] : watches_) {
@@ -20,6 +37,18 @@ JobGateway::JobGateway(Deps deps, Resolve resolve) : deps_(deps), resolve_(std::
 JobGateway::~JobGateway() {
   *alive_ = false;
   deps_.jobs.unsubscribe(subscription_);
+}
+
+Result<void> JobGateway::check(const Document& spec) const {
+  ASSIGN_OR_RETURN(const JobSpec job, job_spec_from(spec));
+  if (check_) {
+    Result<void> known = check_(job);
+    if (!known.ok() && known.error().where == "/kind") return placed(std::move(known).error(), spec, "/kind");
+    TRY(known);
+  }
+  Result<void> fits = deps_.jobs.check_fits(job);
+  if (!fits.ok()) return placed(std::move(fits).error(), spec, "/resources");
+  return {};
 }
 
 void JobGateway::submit(const Document& spec, const std::string& key, const std::string& owner, std::function<void(Result<JobId>)> done) {
@@ -46,14 +75,17 @@ std::uint64_t JobGateway::watch(JobId id, std::function<void(const jobs::Job&)> 
 void JobGateway::unwatch(std::uint64_t watch) { watches_.erase(watch); }
 
 void JobGateway::refresh(std::uint64_t watch) {
-  const JobId id = watches_.at(watch).job;
+  const auto found = watches_.find(watch);
+  if (found == watches_.end()) return;  // Another watch of the same event ended this one.
+  const JobId id = found->second.job;
   deps_.jobs.get(id, [this, alive = alive_, watch, id](const Result<jobs::Job>& live) {
+    if (!*alive) return;
     if (live.ok()) return deliver(watch, *live);
     deps_.reads.post([this, alive, watch, id] {
       const Result<store::JobRecord> record = deps_.ledger.get(id);
-      const Result<jobs::Job> job = record.ok() ? jobs::decode_job(record->body) : Result<jobs::Job>(record.error());
-      deps_.strand.post([this, alive, watch, job] {
-        if (*alive && job.ok()) deliver(watch, *job);
+      const Result<jobs::Job> read = record.ok() ? jobs::decode_job(record->body) : Result<jobs::Job>(record.error());
+      deps_.strand.post([this, alive, watch, job = read.ok() ? *read : unreadable_job(id, read.error())] {
+        if (*alive) deliver(watch, job);
       });
     });
   });

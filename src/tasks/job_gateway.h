@@ -15,6 +15,8 @@ class JobGateway {
  public:
   /// Pins the inputs of a spec; called on `reads`, may block.
   using Resolve = std::function<Result<Document>(JobSpec&)>;
+  /// Says whether a spec can be run at all, before anything runs; called on the strand, does not block. References are not resolved yet.
+  using Check = std::function<Result<void>(const JobSpec&)>;
   struct Deps {
     Executor& strand;
     Executor& reads;
@@ -22,8 +24,12 @@ class JobGateway {
     store::JobLedger& ledger;
   };
 
-  JobGateway(Deps deps, Resolve resolve);
+  JobGateway(Deps deps, Resolve resolve, Check check = nullptr);
   ~JobGateway();
+
+  /// What can be said about a job before it is submitted: its spec, its kind's own configuration, and that some node could ever hold it.
+  /// Errors: INVALID_ARGUMENT "spec.*", FAILED_PRECONDITION "spec.impossible_resources", with the position in `spec`.
+  Result<void> check(const Document& spec) const;
 
   /// Submits a job once per key: the same key again answers with the job it made.
   void submit(const Document& spec, const std::string& key, const std::string& owner, std::function<void(Result<JobId>)> done);
@@ -45,6 +51,7 @@ class JobGateway {
 
   Deps deps_;
   Resolve resolve_;
+  Check check_;
   std::map<std::uint64_t, Watch> watches_;
   std::uint64_t last_watch_ = 0;
   std::uint64_t subscription_ = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace trainyard::tasks {
@@ -33,6 +34,7 @@ Document trial_job(const TuneSpec& spec, std::size_t index) {
 
 Result<TuneSpec> tune_spec_from(const Document& body) {
   ASSIGN_OR_RETURN(TuneSpec spec, decode<TuneSpec>(body));
+  if (!spec.job.is_object()) return invalid_argument("tune.job", "job must be the spec of one trial, an object", spec.job.where());
   const std::size_t count = spec.points.items().size();
   if (!spec.points.is_array() || count == 0 || count > kPointsMax) {
     return invalid_argument("tune.points", fmt::format("points must be a list of 1 to {} objects", kPointsMax), spec.points.where());
@@ -79,8 +81,10 @@ class TuneTaskRun final : public workflow::TaskRun {
   void submit(std::size_t index) {
     if (index == trials_.size() || !cancelled_.empty()) return settle();
     const std::string key = fmt::format("{}/trial-{}", context_.key(), index);
+    submitting_ = true;
     jobs_.submit(trial_job(spec_, index), key, context_.owner, [this, alive = alive_, index](const Result<JobId>& id) {
       if (!*alive) return;
+      submitting_ = false;
       if (!id.ok()) return finish(workflow::TaskState::kFailed, id.error().describe());
       trials_[index].id = *id;
       board_.register_trial(study_, index, *id);
@@ -94,6 +98,7 @@ class TuneTaskRun final : public workflow::TaskRun {
     Trial& trial = trials_[index];
     trial.state = job.state;
     trial.result = job.result;
+    synthetic_ = synthetic_ || jobs::uses_synthetic_data(job);
     trial.reason = job.reason;
     board_.update_trial(job.id, {job.rungs, is_terminal(job.state)});
     settle();
@@ -105,7 +110,7 @@ class TuneTaskRun final : public workflow::TaskRun {
     const bool all_submitted = std::all_of(trials_.begin(), trials_.end(), [](const Trial& trial) { return trial.id.valid(); });
     const bool all_ended =
         std::all_of(trials_.begin(), trials_.end(), [](const Trial& trial) { return !trial.id.valid() || is_terminal(trial.state); });
-    if (!all_ended || (!all_submitted && cancelled_.empty())) return;
+    if (!all_ended || submitting_ || (!all_submitted && cancelled_.empty())) return;
     if (!cancelled_.empty()) return finish(workflow::TaskState::kCancelled, cancelled_);
     if (!best()) return finish(workflow::TaskState::kFailed, fmt::format("no trial ended with a value of {}", spec_.metric));
     finish(workflow::TaskState::kSucceeded, "");
@@ -125,7 +130,7 @@ class TuneTaskRun final : public workflow::TaskRun {
   std::optional<double> final_value(const Trial& trial) const {
     if (trial.state != JobState::kSucceeded || stopped_early(trial)) return std::nullopt;
     const Result<double> value = trial.result.double_at(spec_.metric);
-    return value.ok() ? std::optional(*value) : std::nullopt;
+    return value.ok() && !std::isnan(*value) ? std::optional(*value) : std::nullopt;
   }
 
   std::optional<std::size_t> best() const {
@@ -167,6 +172,7 @@ class TuneTaskRun final : public workflow::TaskRun {
     progress.set("message", fmt::format("{} of {} trials ended, {} stopped early", ended, trials_.size(), stopped));
     Document out = Document::object();
     out.set("result", std::move(result));
+    if (synthetic_) out.set("synthetic", true);
     out.set("progress", std::move(progress));
     return out;
   }
@@ -179,7 +185,9 @@ class TuneTaskRun final : public workflow::TaskRun {
   workflow::TaskContext context_;
   std::vector<Trial> trials_;
   std::string cancelled_;
+  bool submitting_ = false;  ///< A trial was sent and not answered: it may become a job that must be stopped.
   bool finished_ = false;
+  bool synthetic_ = false;                                      ///< A trial read made-up data.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // shared: owned here, watched by callbacks
 };
 
@@ -200,7 +208,7 @@ Document merged(const Document& base, const Document& over) {
 
 Result<void> TuneTaskKind::validate(const Document& body) const {
   ASSIGN_OR_RETURN(const TuneSpec spec, tune_spec_from(body));
-  for (std::size_t i = 0; i < spec.points.items().size(); ++i) TRY(job_spec_from(trial_job(spec, i)));
+  for (std::size_t i = 0; i < spec.points.items().size(); ++i) TRY(jobs_.check(trial_job(spec, i)));
   return {};
 }
 

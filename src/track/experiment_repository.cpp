@@ -21,6 +21,7 @@ using store::Connection;
 using store::Row;
 
 constexpr std::size_t kLocationMax = 2048;
+constexpr std::int64_t kDefaultExperiment = 0;
 
 Result<void> check_name(const std::string& name) {
   if (name.empty()) return missing_parameter("name");
@@ -156,6 +157,10 @@ Result<void> ExperimentRepository::rename(const ExperimentId& id, const std::str
 }
 
 Result<void> ExperimentRepository::set_lifecycle(const ExperimentId& id, Lifecycle lifecycle) {
+  if (lifecycle == Lifecycle::kDeleted && experiment_number(id.text).value_or(-1) == kDefaultExperiment) {
+    return invalid_argument("track.default_experiment",
+                            "Cannot delete the default experiment '0'. The runs of jobs are kept in it; delete runs instead.");
+  }
   return database_.write([&](Connection& sql) -> Result<void> {
     ASSIGN_OR_RETURN(const Experiment experiment, load_experiment(sql, id));
     if (experiment.lifecycle == lifecycle) {

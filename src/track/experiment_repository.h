@@ -42,7 +42,8 @@ class ExperimentRepository {
   /// Finds deleted ones too.
   Result<Experiment> get_by_name(std::string_view name);
   Result<void> rename(const ExperimentId& id, const std::string& name);
-  /// Deletes or restores the experiment with all its runs. Errors: NOT_FOUND when it is in that state already.
+  /// Deletes or restores the experiment with all its runs. Errors: NOT_FOUND when it is in that state already,
+  /// INVALID_ARGUMENT "track.default_experiment" for deleting experiment 0.
   Result<void> set_lifecycle(const ExperimentId& id, Lifecycle lifecycle);
   Result<void> set_tag(const ExperimentId& id, const KeyValue& tag);
   /// Errors: also NOT_FOUND "track.unknown_tag".

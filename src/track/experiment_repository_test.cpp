@@ -53,6 +53,12 @@ TEST_F(ExperimentRepositoryTest, deleting_takes_the_runs_along_and_keeps_the_nam
   EXPECT_TRUE(tracking.experiments().rename(id, "b").ok());
 }
 
+TEST_F(ExperimentRepositoryTest, default_experiment_is_never_deleted) {
+  EXPECT_EQ(tracking.experiments().set_lifecycle({"0"}, Lifecycle::kDeleted).error().id, "track.default_experiment");
+  EXPECT_EQ(tracking.experiments().set_lifecycle({"00"}, Lifecycle::kDeleted).error().id, "track.default_experiment");
+  EXPECT_EQ(tracking.experiments().get({"0"})->lifecycle, Lifecycle::kActive);
+}
+
 TEST_F(ExperimentRepositoryTest, search_filters_orders_and_pages) {
   create("apple");
   create("Avocado");

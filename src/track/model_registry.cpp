@@ -33,6 +33,8 @@ bool looks_like_a_version(std::string_view alias) {
          alias.find_first_not_of("0123456789", 1) == std::string_view::npos;
 }
 
+}  // namespace
+
 Result<void> check_alias(const std::string& alias) {
   if (alias.empty()) return missing_parameter("alias");
   TRY(check_length(alias, kAliasMax, "alias"));
@@ -49,8 +51,6 @@ Result<void> check_alias(const std::string& alias) {
   if (looks_like_a_version(alias)) return invalid_argument("registry.alias", fmt::format("Version alias name '{}' is reserved.", alias));
   return {};
 }
-
-}  // namespace
 
 Result<RegisteredModel> ModelRegistry::create_model(const std::string& name, const std::string& description,
                                                     const std::vector<KeyValue>& tags) {

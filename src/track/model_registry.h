@@ -84,6 +84,9 @@ inline constexpr std::string_view kSyntheticTag = "synthetic";
 /// The tag of a run that names the dataset version it trained on.
 inline constexpr std::string_view kDatasetTag = "trainyard.dataset";
 
+/// Errors: INVALID_ARGUMENT for what no alias can be: empty, too long, a version number, "latest".
+Result<void> check_alias(const std::string& alias);
+
 /// Registered models, their versions and aliases. May be called from any thread; blocks. Texts of errors are those clients of MLflow match
 /// on. Errors of every method: INVALID_ARGUMENT for bad values, NOT_FOUND "registry.unknown_model" and "registry.unknown_version", those of
 /// the database.

@@ -100,11 +100,21 @@ Result<void> write_params(Connection& sql, const RunId& id, const RunBatch& batc
   return {};
 }
 
-Result<void> write_metrics(Connection& sql, MetricStore& store, const RunId& id, const std::vector<Metric>& metrics) {
+/// The number of the attempt that sends the batch, 0 when it is none of the run's own job.
+Result<std::uint32_t> sending_attempt(Connection& sql, const RunId& id, const RunBatch& batch) {
+  if (!batch.sender) return 0U;
+  ASSIGN_OR_RETURN(const std::vector<Row> own, sql.query("SELECT 1 FROM run_tag WHERE run = ? AND key = ? AND value = ?",
+                                                         {id.text, std::string(kJobTag), batch.sender->job.text()}));
+  return own.empty() ? 0U : batch.sender->attempt.value;
+}
+
+Result<void> write_metrics(Connection& sql, MetricStore& store, const RunId& id, const RunBatch& batch) {
+  ASSIGN_OR_RETURN(const std::uint32_t attempt, sending_attempt(sql, id, batch));
   std::map<std::string, std::vector<MetricPoint>> by_key;
-  for (const Metric& metric : metrics) {
-    by_key[metric.key].push_back(metric.point);
-    by_key[metric.key].back().value = storable(metric.point.value);
+  for (const Metric& metric : batch.metrics) {
+    MetricPoint& point = by_key[metric.key].emplace_back(metric.point);
+    point.value = storable(point.value);
+    if (point.attempt == 0) point.attempt = attempt;
   }
   for (const auto& [key, points] : by_key) {
     TRY(store.append(sql, id, key, points));
@@ -201,7 +211,7 @@ Result<void> RunRepository::log(const RunId& id, const RunBatch& batch) {
   TRY(check_batch(batch));
   return change_active(id, [&](Connection& sql, const RunInfo&) -> Result<void> {
     TRY(write_params(sql, id, batch));
-    TRY(write_metrics(sql, deps_.metrics, id, batch.metrics));
+    TRY(write_metrics(sql, deps_.metrics, id, batch));
     for (const KeyValue& tag : batch.tags) TRY(internal::write_run_tag(sql, id, tag));
     if (const std::optional<std::string> name = name_tag(batch.tags); name && !name->empty()) TRY(rename_run(sql, id, *name));
     return {};

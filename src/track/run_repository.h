@@ -33,6 +33,8 @@ struct RunBatch {
   std::vector<KeyValue> params;
   std::vector<KeyValue> tags;
   bool from_list = true;  ///< Whether errors name the place in a list: "metrics[0].name" rather than "name".
+  /// The attempt that sends this, if a job does. In the run of that job its points replace those of earlier attempts at the same step.
+  std::optional<AttemptKey> sender = std::nullopt;
 };
 
 struct RunSearch {

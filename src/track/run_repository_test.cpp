@@ -145,6 +145,24 @@ TEST_F(RunRepositoryTest, unknown_things_have_the_texts_clients_know) {
   EXPECT_EQ(tracking.runs().delete_tag(run, "k").error().message, "No tag with name: k in run with id " + run.text);
 }
 
+TEST_F(RunRepositoryTest, points_of_a_jobs_attempt_replace_those_of_earlier_attempts_in_its_own_run_only) {
+  const auto log_as = [this](const RunId& run, std::uint32_t attempt, double value, std::int64_t time) {
+    RunBatch batch;
+    batch.metrics.push_back({"loss", {value, 1, time}});
+    batch.sender = AttemptKey{JobId{17}, AttemptNumber{attempt}};
+    EXPECT_TRUE(tracking.runs().log(run, batch).ok());
+  };
+  const RunId own = make_run({{std::string(kJobTag), "17"}});
+  const RunId foreign = make_run({{std::string(kJobTag), "18"}});
+  for (const RunId& run : {own, foreign}) {
+    log_as(run, 1, 0.5, 1);
+    log_as(run, 2, 0.25, 2);
+  }
+  ASSERT_EQ(tracking.runs().history(own, "loss")->size(), 1u);
+  EXPECT_EQ(tracking.runs().history(own, "loss")->front().value, 0.25);
+  EXPECT_EQ(tracking.runs().history(foreign, "loss")->size(), 2u);
+}
+
 TEST_F(RunRepositoryTest, search_filters_and_orders) {
   for (const int i : {1, 2, 3}) {
     const RunId run = make_run({{"mlflow.runName", "r" + std::to_string(i)}, {"team", i == 2 ? "b" : "a"}});

@@ -75,5 +75,7 @@ enum class ViewType { kActiveOnly, kDeletedOnly, kAll };
 
 /// The tag that mirrors a run's name.
 inline constexpr std::string_view kRunNameTag = "mlflow.runName";
+/// The tag that names the job a run belongs to.
+inline constexpr std::string_view kJobTag = "trainyard.job_id";
 
 }  // namespace trainyard::track

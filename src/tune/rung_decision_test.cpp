@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace trainyard::tune {
 namespace {
 
@@ -30,6 +32,24 @@ TEST(RungDecision, lower_numbered_trial_without_a_value_is_waited_for_until_it_e
 TEST(RungDecision, higher_numbered_trials_change_nothing) {
   const std::vector<TrialSnapshot> trials{{{{100, 0.5}}, true}, {{{100, 0.6}}, false}, {{{100, 0.99}}, true}};
   EXPECT_EQ(decide_rung(trials, 1, 100), RungDecision::kContinue);
+}
+
+TEST(RungDecision, value_that_is_no_number_is_the_worst) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  std::vector<TrialSnapshot> trials{{{{100, nan}}, false}, {{{100, nan}}, false}, {{{100, 0.5}}, false}, {{{100, 0.1}}, false}};
+  EXPECT_EQ(decide_rung(trials, 0, 100), RungDecision::kContinue) << "the first has nobody to be compared with";
+  EXPECT_EQ(decide_rung(trials, 1, 100), RungDecision::kStop);
+  EXPECT_EQ(decide_rung(trials, 2, 100), RungDecision::kContinue);
+  EXPECT_EQ(decide_rung(trials, 3, 100), RungDecision::kContinue) << "two of three below it are no numbers";
+  trials = {{{{100, 0.5}}, true}, {{{100, nan}}, true}, {{{100, 0.9}}, true}, {{{100, 0.4}}, false}};
+  EXPECT_EQ(decide_rung(trials, 3, 100), RungDecision::kStop) << "the median of nan, 0.5 and 0.9 is 0.5";
+}
+
+TEST(RungDecision, median_of_an_even_number_lies_between_the_middle_two) {
+  std::vector<TrialSnapshot> trials{{{{100, 0.25}}, true}, {{{100, 0.75}}, true}, {{{100, 0.49}}, false}};
+  EXPECT_EQ(decide_rung(trials, 2, 100), RungDecision::kStop);
+  trials[2].values[100] = 0.5;
+  EXPECT_EQ(decide_rung(trials, 2, 100), RungDecision::kContinue);
 }
 
 TEST(RungDecision, value_that_has_not_arrived_is_waited_for) {

@@ -29,14 +29,15 @@ void StudyBoard::close_study(const std::string& study) {
   studies_.erase(found);
 }
 
-void StudyBoard::ask(JobId job, std::int64_t step, Answer answer) {
-  questions_.push_back({job, step, std::move(answer)});
+StudyBoard::QuestionId StudyBoard::ask(JobId job, std::int64_t step, Answer answer) {
+  const QuestionId question = ++last_question_;
+  questions_.push_back({question, job, step, std::move(answer)});
   answer_what_is_decided();
+  return question;
 }
 
-void StudyBoard::give_up(JobId job, std::int64_t step) {
-  const auto found =
-      std::find_if(questions_.begin(), questions_.end(), [job, step](const Question& q) { return q.job == job && q.step == step; });
+void StudyBoard::give_up(QuestionId question) {
+  const auto found = std::find_if(questions_.begin(), questions_.end(), [question](const Question& q) { return q.id == question; });
   if (found == questions_.end()) return;
   const Answer answer = std::move(found->answer);
   questions_.erase(found);

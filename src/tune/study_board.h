@@ -17,6 +17,7 @@ namespace trainyard::tune {
 class StudyBoard {
  public:
   using Answer = std::function<void(std::optional<RungDecision>)>;
+  using QuestionId = std::uint64_t;
 
   /// Trial `index` of study `study` is `job`.
   void register_trial(const std::string& study, std::size_t index, JobId job);
@@ -26,9 +27,9 @@ class StudyBoard {
   void close_study(const std::string& study);
 
   /// Answers at once or when the decision falls. A job that is not registered waits: after a restart its study takes it up again.
-  void ask(JobId job, std::int64_t step, Answer answer);
-  /// Takes back a question, answering it with none.
-  void give_up(JobId job, std::int64_t step);
+  QuestionId ask(JobId job, std::int64_t step, Answer answer);
+  /// Takes back a question, answering it with none; one that was answered is left alone.
+  void give_up(QuestionId question);
 
  private:
   struct Study {
@@ -36,6 +37,7 @@ class StudyBoard {
     std::vector<JobId> jobs;
   };
   struct Question {
+    QuestionId id = 0;
     JobId job;
     std::int64_t step = 0;
     Answer answer;
@@ -50,6 +52,7 @@ class StudyBoard {
   std::map<std::string, Study> studies_;
   std::map<JobId, TrialPlace> places_;
   std::vector<Question> questions_;
+  QuestionId last_question_ = 0;
 };
 
 }  // namespace trainyard::tune

@@ -15,6 +15,7 @@ struct TaskContext {
   std::string workflow;
   std::string task;
   std::string owner;
+  bool synthetic = false;  ///< A task before it, directly or not, worked on made-up data: its output says "synthetic": true.
 
   std::string key() const { return "workflow:" + run.text() + "/" + task; }
 };

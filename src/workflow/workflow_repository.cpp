@@ -9,17 +9,21 @@ const std::vector<store::Migration>& workflow_migrations() {
       {1,
        "CREATE TABLE workflow_run (id BIGINT PRIMARY KEY, live BIGINT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL);\n"
        "CREATE INDEX workflow_run_live ON workflow_run (live, id)"},
+      {2,
+       "ALTER TABLE workflow_run ADD COLUMN idempotency_key TEXT;\n"
+       "CREATE UNIQUE INDEX workflow_run_key ON workflow_run (idempotency_key)"},
   };
   return migrations;
 }
 
 Result<void> WorkflowRepository::save(const WorkflowRun& run) {
   const std::string body = to_json(to_document(run));
+  const store::SqlValue key = run.idempotency_key.empty() ? store::SqlValue() : store::SqlValue(run.idempotency_key);
   return database_.write([&](store::Connection& connection) -> Result<void> {
-    TRY(
-        connection.execute("INSERT INTO workflow_run (id, live, name, body) VALUES (?, ?, ?, ?) "
-                           "ON CONFLICT (id) DO UPDATE SET live = excluded.live, body = excluded.body",
-                           {static_cast<std::int64_t>(run.id.value), std::int64_t{is_terminal(run.state) ? 0 : 1}, run.spec.name, body}));
+    TRY(connection.execute(
+        "INSERT INTO workflow_run (id, live, name, body, idempotency_key) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET live = excluded.live, body = excluded.body",
+        {static_cast<std::int64_t>(run.id.value), std::int64_t{is_terminal(run.state) ? 0 : 1}, run.spec.name, body, key}));
     return {};
   });
 }
@@ -46,6 +50,12 @@ Result<WorkflowRun> WorkflowRepository::get(WorkflowRunId id) {
     return not_found("workflow.unknown_run", fmt::format("there is no workflow run {}; `trainyard workflow ls` lists them", id.value));
   }
   return std::move(runs.front());
+}
+
+Result<std::optional<WorkflowRun>> WorkflowRepository::find_by_key(const std::string& idempotency_key) {
+  ASSIGN_OR_RETURN(std::vector<WorkflowRun> runs, select("SELECT body FROM workflow_run WHERE idempotency_key = ?", {idempotency_key}));
+  if (runs.empty()) return std::optional<WorkflowRun>();
+  return std::optional(std::move(runs.front()));
 }
 
 Result<std::vector<WorkflowRun>> WorkflowRepository::live() {

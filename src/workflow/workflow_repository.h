@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <vector>
 
 #include "store/database.h"
@@ -18,6 +19,8 @@ class WorkflowRepository {
   /// Writes the whole run, replacing what was there.
   Result<void> save(const WorkflowRun& run);
   Result<WorkflowRun> get(WorkflowRunId id);
+  /// The run that a request with this key made, if any.
+  Result<std::optional<WorkflowRun>> find_by_key(const std::string& idempotency_key);
   /// Runs that have not ended, by id.
   Result<std::vector<WorkflowRun>> live();
   /// Newest first.

@@ -45,13 +45,16 @@ Result<WorkflowRun> run_from(const Document& in, const std::vector<std::string>&
   ASSIGN_OR_RETURN(run.spec, workflow_spec_from(in["spec"], kinds));
   ASSIGN_OR_RETURN(run.state, state_from<RunState>(kRunStates, in["state"].text()));
   ASSIGN_OR_RETURN(run.owner, in.string_or("owner", ""));
+  ASSIGN_OR_RETURN(run.idempotency_key, in.string_or("idempotency_key", ""));
   ASSIGN_OR_RETURN(run.created_at, parse_rfc3339(in["created_at"].text()));
   ASSIGN_OR_RETURN(run.ended_at, time_at(in, "ended_at"));
   for (const Document& item : in["tasks"].items()) {
     ASSIGN_OR_RETURN(TaskInstance task, task_from(item));
     run.tasks.push_back(std::move(task));
   }
-  if (run.tasks.size() != run.spec.tasks.size()) return invalid_argument("document.type", "tasks and their states differ in number");
+  const bool same_tasks = std::equal(run.tasks.begin(), run.tasks.end(), run.spec.tasks.begin(), run.spec.tasks.end(),
+                                     [](const TaskInstance& task, const TaskSpec& spec) { return task.name == spec.name; });
+  if (!same_tasks) return invalid_argument("document.type", "the tasks that have states are not those of the spec");
   return run;
 }
 
@@ -71,6 +74,7 @@ Document to_document(const WorkflowRun& run) {
   out.set("workflow", run.spec.name);
   out.set("state", name_of(run.state));
   out.set("owner", run.owner);
+  if (!run.idempotency_key.empty()) out.set("idempotency_key", run.idempotency_key);
   out.set("created_at", to_rfc3339(run.created_at));
   set_time(out, "ended_at", run.ended_at);
   Document tasks = Document::array();

@@ -37,6 +37,7 @@ struct WorkflowRun {
   WorkflowSpec spec;
   RunState state = RunState::kRunning;
   std::string owner;
+  std::string idempotency_key;  ///< Of the request that made it; empty: none.
   TimePoint created_at;
   std::optional<TimePoint> ended_at;
   std::vector<TaskInstance> tasks;  ///< In the order of the spec.

@@ -16,6 +16,30 @@ std::vector<std::string> names_of(const WorkflowService::Kinds& kinds) {
   return names;
 }
 
+/// Whether a task before `name` says that its data is made up.
+bool comes_after_synthetic(const WorkflowRun& run, const std::string& name) {
+  std::vector<std::string> ahead = run.spec.find(name)->after;
+  for (std::size_t i = 0; i < ahead.size(); ++i) {
+    const auto task = std::find_if(run.tasks.begin(), run.tasks.end(), [&](const TaskInstance& t) { return t.name == ahead[i]; });
+    if (task != run.tasks.end() && task->output["synthetic"].as_bool().value_or(false)) return true;
+    for (const std::string& before : run.spec.find(ahead[i])->after) {
+      if (std::find(ahead.begin(), ahead.end(), before) == ahead.end()) ahead.push_back(before);
+    }
+  }
+  return false;
+}
+
+/// Names the task that this one waited for in vain: the last one in the file that ended otherwise than well.
+std::string upstream_failure(const WorkflowRun& run, const std::string& name) {
+  const std::vector<std::string>& after = run.spec.find(name)->after;
+  const auto failed = std::find_if(run.tasks.rbegin(), run.tasks.rend(), [&after](const TaskInstance& task) {
+    return is_terminal(task.state) && task.state != TaskState::kSucceeded &&
+           std::find(after.begin(), after.end(), task.name) != after.end();
+  });
+  if (failed == run.tasks.rend()) return "a task before it did not succeed";
+  return fmt::format("task {} before it did not succeed", failed->name);
+}
+
 Document outputs_of(const WorkflowRun& run) {
   Document outputs = Document::object();
   for (const TaskInstance& task : run.tasks) {
@@ -68,6 +92,39 @@ Result<WorkflowSpec> WorkflowService::check(const Document& source) {
 }
 
 void WorkflowService::submit(const Document& source, const std::string& owner, std::function<void(Result<WorkflowRunId>)> done) {
+  create(source, owner, "", std::move(done));
+}
+
+const WorkflowRun* WorkflowService::find_live_by_key(const std::string& key) const {
+  const auto found =
+      std::find_if(live_.begin(), live_.end(), [&key](const auto& entry) { return entry.second.run.idempotency_key == key; });
+  return found == live_.end() ? nullptr : &found->second.run;
+}
+
+void WorkflowService::submit_once(const Document& source, const std::string& owner, const std::string& key,
+                                  std::function<void(Result<WorkflowRunId>)> done) {
+  deps_.writes.post([this, alive = alive_, source, owner, key, done = std::move(done)]() mutable {
+    Result<std::optional<WorkflowRun>> stored = deps_.repository.find_by_key(key);
+    deps_.strand.post([this, alive, source = std::move(source), owner, key, stored = std::move(stored), done = std::move(done)]() mutable {
+      if (!*alive) return;
+      if (!stored.ok()) return done(std::move(stored).error());
+      // Another request with the key may have come since the database was asked: what it made is live, if not durable yet.
+      const WorkflowRun* live = find_live_by_key(key);
+      const WorkflowRun* made = live != nullptr ? live : stored->has_value() ? &**stored : nullptr;
+      if (made == nullptr) return create(source, owner, key, std::move(done));
+      if (!(made->spec.source == source)) {
+        return done(invalid_argument(
+            "idempotency.mismatch",
+            fmt::format("this Idempotency-Key was used with another workflow; it made run {}: use a new key", made->id.text())));
+      }
+      if (live == nullptr) return done(made->id);
+      after_write(live_.at(live->id), [id = live->id, done = std::move(done)] { done(id); });
+    });
+  });
+}
+
+void WorkflowService::create(const Document& source, const std::string& owner, const std::string& key,
+                             std::function<void(Result<WorkflowRunId>)> done) {
   Result<WorkflowSpec> spec = check(source);
   if (!spec.ok()) return done(std::move(spec).error());
   const WorkflowRunId id = last_id_ = WorkflowRunId(last_id_.value + 1);
@@ -75,6 +132,7 @@ void WorkflowService::submit(const Document& source, const std::string& owner, s
   live.run.id = id;
   live.run.spec = std::move(spec).value();
   live.run.owner = owner;
+  live.run.idempotency_key = key;
   live.run.created_at = deps_.clock.now();
   for (const TaskSpec& task : live.run.spec.tasks) live.run.tasks.emplace_back().name = task.name;
   after_write(live, [id, done = std::move(done)] { done(id); });
@@ -112,7 +170,7 @@ void WorkflowService::advance(Live& live) {
   for (const std::string& name : actions.upstream_failed) {
     TaskInstance& task = *live.run.find(name);
     task.state = TaskState::kUpstreamFailed;
-    task.reason = live.run.state == RunState::kCancelling ? "the run was cancelled" : "a task before it did not succeed";
+    task.reason = live.run.state == RunState::kCancelling ? "the run was cancelled" : upstream_failure(live.run, name);
     task.ended_at = now;
   }
   for (const std::string& name : actions.start) start_task(live, name);
@@ -157,7 +215,10 @@ void WorkflowService::launch(WorkflowRunId id, const std::string& name) {
       if (*alive) on_finish(id, name, std::move(outcome));
     });
   };
-  live.running[name] = find_kind(spec.kind)->start({id, live.run.spec.name, name, live.run.owner}, *body, std::move(report));
+  const TaskContext context{id, live.run.spec.name, name, live.run.owner, comes_after_synthetic(live.run, name)};
+  if (Result<void> hit = hit_failpoint("workflow.before_start"); !hit.ok()) return on_fatal_(hit.error());
+  live.running[name] = find_kind(spec.kind)->start(context, *body, std::move(report));
+  if (Result<void> hit = hit_failpoint("workflow.after_start"); !hit.ok()) return on_fatal_(hit.error());
 }
 
 void WorkflowService::on_progress(WorkflowRunId id, const std::string& name, Document output) {

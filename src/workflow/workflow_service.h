@@ -35,6 +35,10 @@ class WorkflowService {
 
   /// Starts a run; done when it is durable. Errors: INVALID_ARGUMENT from the spec or a task's own check.
   void submit(const Document& source, const std::string& owner, std::function<void(Result<WorkflowRunId>)> done);
+  /// The same, once per key: whoever did not hear the answer asks again and is given the run that the first request made, also after a
+  /// restart. Errors: also INVALID_ARGUMENT "idempotency.mismatch" when the key came with another workflow before.
+  void submit_once(const Document& source, const std::string& owner, const std::string& key,
+                   std::function<void(Result<WorkflowRunId>)> done);
   /// Done when the request is durable; a run that ended is no error. Errors: NOT_FOUND "workflow.not_live".
   void cancel(WorkflowRunId id, std::function<void(Result<void>)> done);
   /// The durable state of a live run. Errors: NOT_FOUND "workflow.not_live": ask the repository.
@@ -56,6 +60,8 @@ class WorkflowService {
 
   TaskKind* find_kind(const std::string& name);
   Result<WorkflowSpec> check(const Document& source);
+  void create(const Document& source, const std::string& owner, const std::string& key, std::function<void(Result<WorkflowRunId>)> done);
+  const WorkflowRun* find_live_by_key(const std::string& key) const;
   void advance(Live& live);
   void start_task(Live& live, const std::string& name);
   void launch(WorkflowRunId id, const std::string& name);

@@ -42,7 +42,18 @@ Error unknown_task(std::string_view name, const std::vector<std::string>& known,
                           where);
 }
 
+/// Names stand in references, which dots divide, and in the keys of effects, which slashes divide.
+bool is_task_name(std::string_view name) {
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  return !name.empty() && name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
 Result<TaskSpec> task_from(const std::string& name, const Document& node, const std::vector<std::string>& kinds) {
+  if (!is_task_name(name)) {
+    return invalid_argument("workflow.task_name",
+                            fmt::format("a task name consists of letters, digits, '-' and '_'; rename the task \"{}\"", name),
+                            node.where());
+  }
   if (!node.is_object()) return invalid_argument("spec.type", fmt::format("task \"{}\" must be an object", name), node.where());
   TaskSpec task{name, {}, {}, {}};
   for (const auto& [key, value] : node.members()) {
@@ -113,26 +124,56 @@ class CycleFinder {
   std::vector<std::string> path_;
 };
 
+Error bad_reference(std::string_view reference, const std::string& why, const Document& node) {
+  return invalid_argument("workflow.reference", fmt::format("${{{}}}: {}", reference, why), node.where());
+}
+
+/// Where a task names this upstream in `after`, else where the task stands.
+const std::string& where_named(const Document& task, const std::string& upstream) {
+  const Document& after = task["after"];
+  if (after.is_string()) return after.where();
+  for (const Document& item : after.items()) {
+    if (item.text() == upstream) return item.where();
+  }
+  return task.where();
+}
+
+/// Every reference names a task of this workflow, and is complete.
+Result<void> check_references(const Document& body, const std::vector<std::string>& names) {
+  const std::string_view text = body.text();
+  for (std::size_t at = text.find("${"); at != std::string_view::npos; at = text.find("${", at + 2)) {
+    const std::size_t end = text.find('}', at);
+    if (end == std::string_view::npos) return bad_reference(text.substr(at + 2), "the closing brace is missing", body);
+    const std::string_view reference = text.substr(at + 2, end - at - 2);
+    const std::string_view task = task_of_reference(reference);
+    if (task.empty()) return bad_reference(reference, "a reference starts with tasks.NAME", body);
+    if (std::find(names.begin(), names.end(), task) == names.end()) return unknown_task(task, names, body.where());
+  }
+  for (const Document& item : body.items()) TRY(check_references(item, names));
+  for (const auto& [key, value] : body.members()) TRY(check_references(value, names));
+  return {};
+}
+
 Result<void> check_graph(WorkflowSpec& spec) {
   std::vector<std::string> names;
   for (const TaskSpec& task : spec.tasks) names.push_back(task.name);
   for (TaskSpec& task : spec.tasks) {
+    TRY(check_references(task.body, names));
     for (std::string& reference : referenced_tasks(task.body)) task.after.push_back(std::move(reference));
     std::sort(task.after.begin(), task.after.end());
     task.after.erase(std::unique(task.after.begin(), task.after.end()), task.after.end());
     for (const std::string& upstream : task.after) {
-      if (spec.find(upstream) == nullptr) return unknown_task(upstream, names, spec.source["tasks"][task.name].where());
+      if (spec.find(upstream) == nullptr) {
+        return unknown_task(upstream, names, where_named(spec.source["tasks"][task.name], upstream));
+      }
     }
   }
   if (const std::optional<std::string> cycle = CycleFinder(spec).find()) {
-    return invalid_argument("workflow.cycle", fmt::format("the tasks wait for each other in a circle: {}", *cycle),
+    return invalid_argument("workflow.cycle",
+                            fmt::format("the tasks wait for each other in a circle; take out one `after` or reference of it: {}", *cycle),
                             spec.source["tasks"].where());
   }
   return {};
-}
-
-Error bad_reference(std::string_view reference, const std::string& why, const Document& node) {
-  return invalid_argument("workflow.reference", fmt::format("${{{}}}: {}", reference, why), node.where());
 }
 
 Result<Document> look_up(std::string_view reference, const Document& outputs, const Document& node) {

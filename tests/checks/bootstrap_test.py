@@ -1,4 +1,4 @@
-"""tools/bootstrap --only engines, on a lock of its own and a wheel made here, without any network."""
+"""tools/bootstrap --only engines, on locks of its own and wheels made here, without any network."""
 import hashlib
 import os
 import shutil
@@ -9,35 +9,49 @@ import zipfile
 from planted_tree import PlantedTree, ROOT
 
 WHEEL = "pyarrow-1.0-py3-none-any.whl"
+CLIENT_WHEEL = "mlflow_skinny-3.0-py3-none-any.whl"
+OTHER_WHEEL = "other-2.0-py3-none-any.whl"
+
+
+def metadata(name, version):
+    return {f"{name}-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+            f"{name}-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{name}-{version}.dist-info/RECORD": ""}
 
 
 class BootstrapTest(PlantedTree):
     def setUp(self):
         super().setUp()
         os.makedirs(os.path.join(self.root, "tools"))
-        for name in ("bootstrap", "unpack_wheel.py", "packages.txt"):
+        for name in ("bootstrap", "unpack_wheel.py", "packages.txt", "packages-test.txt"):
             shutil.copy(os.path.join(ROOT, "tools", name), os.path.join(self.root, "tools", name))
-        self.make_wheel()
-        with open(os.path.join(self.root, "index", WHEEL), "rb") as file:
-            self.plant_lock(hashlib.sha256(file.read()).hexdigest())
-
-    def make_wheel(self):
         os.makedirs(os.path.join(self.root, "index"))
-        with zipfile.ZipFile(os.path.join(self.root, "index", WHEEL), "w") as wheel:
-            wheel.writestr("pyarrow/include/arrow/api.h", "// header\n")
-            wheel.writestr("pyarrow/libarrow.so.1", "library\n")
-            wheel.writestr("pyarrow/lib.cpython-311-x86_64-linux-gnu.so", "not needed\n")
-            wheel.writestr("pyarrow-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: pyarrow\nVersion: 1.0\n")
-            wheel.writestr("pyarrow-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr("pyarrow-1.0.dist-info/RECORD", "")
+        self.plant_lock(self.make_wheel(WHEEL, {"pyarrow/include/arrow/api.h": "// header\n",
+                                                "pyarrow/libarrow.so.1": "library\n",
+                                                "pyarrow/lib.cpython-311-x86_64-linux-gnu.so": "not needed\n",
+                                                **metadata("pyarrow", "1.0")}))
+        client = self.make_wheel(CLIENT_WHEEL, {"mlflow/__init__.py": "client = 3\n", **metadata("mlflow_skinny", "3.0")})
+        other = self.make_wheel(OTHER_WHEEL, {"other.py": "other = 2\n", **metadata("other", "2.0")})
+        self.plant("tools/dependencies-test.lock", f"mlflow3 mlflow-skinny 3.0 {CLIENT_WHEEL} {client}\n"
+                                                   f"mlflow3 other 2.0 {OTHER_WHEEL} {other}\n"
+                                                   f"mlflow2 other 2.0 {OTHER_WHEEL} {other}\n")
+
+    def make_wheel(self, name, members):
+        """The sha256 of a wheel with these members, put into the index."""
+        path = os.path.join(self.root, "index", name)
+        with zipfile.ZipFile(path, "w") as wheel:
+            for member, text in members.items():
+                wheel.writestr(member, text)
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
 
     def plant_lock(self, sha256):
         self.plant("tools/dependencies.lock", f"# comment\narrow pyarrow 1.0 {WHEEL} {sha256}\n")
 
-    def run_bootstrap(self, index="index"):
+    def run_bootstrap(self, *words, index="index"):
         environment = dict(os.environ, XDG_CACHE_HOME=os.path.join(self.root, "cache"), PIP_NO_INDEX="1",
                            PIP_FIND_LINKS=os.path.join(self.root, index), TRAINYARD_DEPS_DIR=os.path.join(self.root, ".deps"))
-        return subprocess.run(["bash", os.path.join(self.root, "tools/bootstrap"), "--only", "engines"], env=environment,
+        return subprocess.run(["bash", os.path.join(self.root, "tools/bootstrap"), "--only", "engines", *words], env=environment,
                               capture_output=True, text=True, check=False)
 
     def exists(self, path):
@@ -46,7 +60,7 @@ class BootstrapTest(PlantedTree):
     def test_wheel_is_fetched_once_and_its_needed_parts_unpacked(self):
         first = self.run_bootstrap()
         self.assertEqual(first.returncode, 0, first.stderr)
-        self.assertIn("pyarrow 1.0: downloading", first.stdout)
+        self.assertIn("arrow: downloading pyarrow 1.0", first.stdout)
         self.assertIn("downloads: ", first.stdout)
         self.assertTrue(self.exists(".deps/arrow/pyarrow/include/arrow/api.h"))
         self.assertTrue(self.exists(".deps/arrow/pyarrow/libarrow.so.1"))
@@ -68,8 +82,41 @@ class BootstrapTest(PlantedTree):
         self.plant_lock("0" * 64)
         done = self.run_bootstrap()
         self.assertNotEqual(done.returncode, 0)
-        self.assertIn("could not download pyarrow 1.0", done.stderr)
+        self.assertIn("could not download the packages of arrow", done.stderr)
         self.assertFalse(self.exists(".deps/arrow"))
+
+    def test_environments_of_tests_are_whole_and_made_only_when_asked_for(self):
+        lean = self.run_bootstrap()
+        self.assertEqual(lean.returncode, 0, lean.stderr)
+        self.assertFalse(self.exists(".deps/mlflow3"))
+        first = self.run_bootstrap("tests")
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assertIn("mlflow3: downloading mlflow-skinny 3.0, other 2.0", first.stdout)
+        # A wheel of two environments is fetched once.
+        self.assertNotIn("mlflow2: downloading", first.stdout)
+        for path in ("mlflow3/mlflow/__init__.py", "mlflow3/other.py", "mlflow3/mlflow_skinny-3.0.dist-info/METADATA", "mlflow2/other.py"):
+            self.assertTrue(self.exists(".deps/" + path), path)
+        second = self.run_bootstrap("tests", index="absent")
+        self.assertIn("mlflow3: all there", second.stdout)
+        self.assertIn("mlflow2: all there", second.stdout)
+
+    def test_changed_lock_replaces_the_whole_environment(self):
+        self.run_bootstrap("tests")
+        path = os.path.join(self.root, "tools/dependencies-test.lock")
+        with open(path, encoding="utf-8") as file:
+            lines = file.readlines()
+        self.plant("tools/dependencies-test.lock", "".join(lines[:1] + lines[2:]))
+        done = self.run_bootstrap("tests", index="absent")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(self.exists(".deps/mlflow3/mlflow/__init__.py"))
+        self.assertFalse(self.exists(".deps/mlflow3/other.py"))
+
+    def test_environment_with_one_wrong_wheel_is_not_there_at_all(self):
+        self.make_wheel(OTHER_WHEEL, {"other.py": "tampered\n", **metadata("other", "2.0")})
+        done = self.run_bootstrap("tests")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("could not download the packages of mlflow3", done.stderr)
+        self.assertFalse(self.exists(".deps/mlflow3"))
 
 
 if __name__ == "__main__":

@@ -1,26 +1,9 @@
-"""The control plane under kill -9: no acknowledged job lost, running ranks untouched, no log line lost or doubled."""
+"""The control plane end to end: jobs, their logs and ends, and what bad input is answered. crash_test.py kills its programs."""
 
-import os
-import random
-import signal
 import subprocess
-import sys
-import threading
-import time
 import unittest
 
-from harness import BIN, Server, process_alive, wait_until
-
-FAILPOINTS = [
-    "agent.after_ship", "agent.before_report", "agent.before_ship", "jobs.after_launch", "jobs.before_launch", "ledger.after_commit",
-    "ledger.after_write_before_commit", "ledger.before_commit", "log.after_append_before_sync",
-]
-LINES = 20
-
-
-def numbered_lines(job):
-    """A command that prints LINES numbered lines slowly enough to be interrupted."""
-    return ["sh", "-c", f"for i in $(seq 1 {LINES}); do echo job {job} line $i; done"]
+from harness import BIN, Server, wait_until
 
 
 class JobsTest(unittest.TestCase):
@@ -125,113 +108,6 @@ class BadInputTest(unittest.TestCase):
             second = subprocess.run([BIN / "trainyard", "up", "--data", server.data, "--port", "0"],
                                     capture_output=True, text=True, timeout=20)
             self.assertIn("data.locked", second.stderr)
-
-
-class KillTest(unittest.TestCase):
-    def check_all(self, server, acknowledged, interrupted=()):
-        """Every acknowledged job ends well, with every log line once."""
-        for job in acknowledged:
-            ended = server.wait(job)
-            self.assertEqual(ended["state"], "SUCCEEDED", ended["reason"])
-            lines = server.logs(job).splitlines()
-            words = [line.split()[-1] for line in lines]
-            self.assertEqual(words, [str(i) for i in range(1, LINES + 1)], f"log of job {job}")
-
-    def test_running_rank_is_untouched_by_a_killed_server(self):
-        with Server() as server:
-            job = server.submit("sh", "-c", "echo $$; for i in $(seq 1 30); do echo line $i; sleep 0.05; done")
-            wait_until(lambda: server.logs(job))
-            pid = int(server.logs(job).split()[0])
-            server.kill()
-            self.assertTrue(process_alive(pid))
-            server.restart()
-            ended = server.wait(job)
-            self.assertEqual((ended["state"], ended["attempt"]), ("SUCCEEDED", 1))
-            self.assertEqual(server.logs(job).splitlines()[1:], [f"line {i}" for i in range(1, 31)])
-
-    def test_killed_warden_takes_its_ranks_along_and_the_job_is_tried_again(self):
-        with Server() as server:
-            job = server.submit("sh", "-c", "sleep 621 & [ $TRAINYARD_ATTEMPT = 2 ] || sleep 622", retry={"backoff_base": "10ms"})
-            wait_until(lambda: subprocess.run(["pgrep", "-f", "^sleep 622$"], capture_output=True).returncode == 0)
-            os.kill(server.warden_pid(), signal.SIGKILL)
-            ended = server.wait(job)
-            self.assertEqual((ended["state"], ended["attempt"], ended["retries"]["node_lost"]), ("SUCCEEDED", 2, 1))
-            self.assertEqual(subprocess.run(["pgrep", "-f", "^sleep 62[12]$"]).returncode, 1)
-
-    def test_every_failpoint_loses_nothing(self):
-        for name in FAILPOINTS:
-            for hit in (1, 2, 4):
-                with self.subTest(failpoint=name, hit=hit), Server(failpoints=f"{name}=exit@{hit}") as server:
-                    acknowledged = set()
-                    for i in range(3):
-                        try:
-                            acknowledged.add(server.submit(*numbered_lines(i), key=f"job-{i}", resources={"cpu": "100m"}))
-                        except (OSError, AssertionError):
-                            break
-                    wait_until(lambda: server.process.poll() is not None or self.all_ended(server, acknowledged), timeout=15)
-                    if server.process.poll() is None:
-                        server.kill()
-                    server.restart()
-                    repeated = {server.submit(*numbered_lines(i), key=f"job-{i}", resources={"cpu": "100m"}) for i in range(3)}
-                    self.assertLessEqual(acknowledged, repeated)
-                    self.check_all(server, repeated)
-
-    @staticmethod
-    def all_ended(server, jobs):
-        try:
-            return len(jobs) == 3 and all(server.job(job)["state"] == "SUCCEEDED" for job in jobs)
-        except (OSError, AssertionError):
-            return False
-
-    def test_hundred_random_kills_lose_nothing(self):
-        seed = int(os.environ.get("TRAINYARD_SEED", random.SystemRandom().randrange(1 << 32)))
-        print(f"seed {seed}", file=sys.stderr)
-        chance = random.Random(seed)
-        with Server() as server:
-            acknowledged = []
-            for round_number in range(100):
-                killer = threading.Timer(chance.uniform(0.0, 0.12), server.process.kill)
-                killer.start()
-                for i in range(2):
-                    try:
-                        key = f"{round_number}-{i}"
-                        acknowledged.append(server.submit(*numbered_lines(round_number), key=key, resources={"cpu": "100m"}))
-                    except (OSError, AssertionError):
-                        break
-                server.process.wait()
-                server.restart()
-            self.assertEqual(len(acknowledged), len(set(acknowledged)), f"seed {seed}")
-            self.check_all(server, acknowledged)
-
-
-class SeparateAgentTest(unittest.TestCase):
-    def start_agent(self, server):
-        return subprocess.Popen([BIN / "trainyard-agent", "--join", server.url, "--token-file", server.ready["token_file"],
-                                 "--data", server.root / "node", "--node", "other"], stdout=subprocess.DEVNULL, stderr=server.log)
-
-    def test_agent_server_and_both_are_killed_and_nothing_is_lost(self):
-        with Server("server") as server:
-            agent = self.start_agent(server)
-            try:
-                wait_until(lambda: server.call("GET", "/api/v1/nodes")[1]["nodes"], what="the node")
-                job = server.submit("sh", "-c", "for i in $(seq 1 60); do echo line $i; sleep 0.05; done")
-                wait_until(lambda: server.logs(job))
-                agent.kill()
-                agent.wait()
-                agent = self.start_agent(server)
-                time.sleep(0.3)
-                server.kill()
-                agent.kill()
-                agent.wait()
-                server.restart()
-                agent = self.start_agent(server)
-                ended = server.wait(job)
-                self.assertEqual((ended["state"], ended["attempt"]), ("SUCCEEDED", 1), ended["reason"])
-                self.assertEqual(server.logs(job).splitlines(), [f"line {i}" for i in range(1, 61)])
-            finally:
-                agent.kill()
-                agent.wait()
-                subprocess.run(["pkill", "-f", f"trainyard-warden --dir {server.root}/node"])
 
 
 if __name__ == "__main__":

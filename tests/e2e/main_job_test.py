@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -13,6 +14,11 @@ from harness import BIN, Server, process_alive, wait_until
 
 PIPELINE = pathlib.Path(__file__).resolve().parents[2] / "examples/fashion-mnist/pipeline.yaml"
 DATA = pathlib.Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
+
+
+def segments():
+    """Names of the shared memory of gangs on this machine."""
+    return {name for name in os.listdir("/dev/shm") if re.fullmatch(r"trainyard-\d+-\d+-[0-9a-f]{16}", name)}
 
 
 def steps_of(summary):
@@ -53,6 +59,26 @@ class DemoTest(unittest.TestCase):
             demo.wait()
             wait_until(lambda: subprocess.run(["pgrep", "-f", directory], capture_output=True).returncode == 1,
                        timeout=45, what="the end of everything")
+
+
+    def test_killed_demo_without_data_directory_leaves_nothing(self):
+        with tempfile.TemporaryDirectory() as directory:
+            shared = segments()
+            demo = subprocess.Popen([BIN / "trainyard", "demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                    env=dict(os.environ, TMPDIR=directory))
+            # The ranks of the gang look for each other in shared memory within a second or two of this line.
+            for line in demo.stdout:
+                if line.startswith("train ") and "RUNNING" in line:
+                    break
+            self.assertIsNone(demo.poll(), "the demo ended before the training")
+            deadline = time.monotonic() + 3
+            while segments() == shared and time.monotonic() < deadline:
+                time.sleep(0.001)
+            demo.kill()
+            demo.communicate()
+            wait_until(lambda: not os.listdir(directory), timeout=45, what="an empty temporary directory")
+            self.assertEqual(segments() - shared, set())
+            self.assertEqual(subprocess.run(["pgrep", "-f", directory], capture_output=True).returncode, 1)
 
 
 @unittest.skipUnless(DATA.exists(), "NOT RUN: the Debian package dataset-fashion-mnist is not installed")

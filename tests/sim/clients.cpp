@@ -46,7 +46,7 @@ JobSpec Clients::draw_spec() {
 
 void Clients::send(SimServer::Request request) {
   if (world_.fault_one_in(30)) return;
-  world_.after(world_.between(100us, 10ms), [this, request = std::move(request)] { server_.request(request); });
+  world_.after(world_.between(100us, 10ms), [this, request = std::move(request)] { (void)server_.request(request); });
 }
 
 void Clients::receive(std::function<void()> task) {
@@ -57,13 +57,13 @@ void Clients::receive(std::function<void()> task) {
 void Clients::submit(std::size_t index) {
   Client& client = clients_[index];
   if (client.job.valid() || client.refused) return;
-  send([this, index](jobs::JobService& service, adapters::agent_pool::AgentPool&) {
+  send([this, index](const ServerParts& parts) {
     const Client& asking = clients_[index];
     jobs::Submission submission;
     submission.spec = asking.spec;
     submission.idempotency_key = asking.key;
     submission.fingerprint = asking.key;
-    service.submit(std::move(submission), [this, index](const Result<JobId>& job) {
+    parts.jobs.submit(std::move(submission), [this, index](const Result<JobId>& job) {
       server_.reply([this, index, job] {
         // What left the server counts, whether or not it arrives.
         if (job.ok()) world_.history.tell(SubmitAcknowledged{clients_[index].key, *job});
@@ -91,8 +91,8 @@ void Clients::submitted(std::size_t index, const Result<JobId>& job) {
 void Clients::cancel(std::size_t index) {
   const Client& client = clients_[index];
   if (client.cancelled || !client.job.valid()) return;
-  send([this, index](jobs::JobService& service, adapters::agent_pool::AgentPool&) {
-    service.stop(clients_[index].job, StopIntent::kCancel, "asked by a client", [this, index](const Result<void>& stopped) {
+  send([this, index](const ServerParts& parts) {
+    parts.jobs.stop(clients_[index].job, StopIntent::kCancel, "asked by a client", [this, index](const Result<void>& stopped) {
       if (!stopped.ok()) world_.history.tell(Broken{"an acknowledged job is unknown: " + stopped.error().describe()});
       server_.reply([this, index] {
         world_.history.tell(CancelAcknowledged{clients_[index].job});
@@ -105,8 +105,8 @@ void Clients::cancel(std::size_t index) {
 
 void Clients::read(std::size_t index, int times) {
   if (times == 0) return;
-  send([this, index](jobs::JobService& service, adapters::agent_pool::AgentPool&) {
-    service.get(clients_[index].job, [this](const Result<jobs::Job>& job) {
+  send([this, index](const ServerParts& parts) {
+    parts.jobs.get(clients_[index].job, [this](const Result<jobs::Job>& job) {
       if (!job.ok()) return;
       server_.reply([this, job] { world_.history.tell(JobShown{*job}); });
     });

@@ -13,7 +13,7 @@ namespace trainyard::sim_test {
 class Clients {
  public:
   struct Settings {
-    std::int64_t jobs = 30;
+    std::int64_t jobs = 22;
     Duration arrival_max{80'000'000};  ///< Jobs come during this span.
     std::int64_t cores_max = 4;
     std::int64_t tasks_max = 3;

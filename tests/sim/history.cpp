@@ -21,6 +21,18 @@ std::string event_text(const store::EventRecord& event) {
   return fmt::format("event {} job {} {} {}", event.number.value, event.job.value, event.type, event.body);
 }
 
+std::string_view ended_by_text(EndedBy by) {
+  switch (by) {
+    case EndedBy::kItself:
+      return "";
+    case EndedBy::kStop:
+      return ", stopped";
+    case EndedBy::kNode:
+      return ", with its node";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string text_of(const Happening& happening) {
@@ -35,8 +47,17 @@ std::string text_of(const Happening& happening) {
                         [](const LinesAcknowledged& h) { return fmt::format("lines of {} acknowledged: {}", text_of(h.rank), h.count); },
                         [](const NodeJoined& h) { return fmt::format("node {} has {}", h.node.text, h.capacity.text()); },
                         [](const RankStarted& h) { return fmt::format("rank {} started on {}", text_of(h.rank), h.node.text); },
-                        [](const RankEnded& h) { return fmt::format("rank {} ended on {} with {}", text_of(h.rank), h.node.text, h.code); },
-                        [](const NodeRebooted& h) { return fmt::format("node {} rebooted", h.node.text); },
+                        [](const RankEnded& h) {
+                          return fmt::format("rank {} ended on {} with {}{}", text_of(h.rank), h.node.text, h.code, ended_by_text(h.by));
+                        },
+                        [](const StopReached& h) { return fmt::format("rank {} is told to stop", text_of(h.rank)); },
+                        [](const NodeTroubled& h) { return fmt::format("node {} is in trouble", h.node.text); },
+                        [](const OutputWritten& h) {
+                          return fmt::format("rank {} wrote {} lines and {} events", text_of(h.rank), h.log_lines, h.event_lines);
+                        },
+                        [](const LogDurable& h) { return fmt::format("durable: log of {} up to {}: {}", text_of(h.rank), h.end, h.line); },
+                        [](const LogAcknowledged& h) { return fmt::format("log of {} acknowledged up to {}", text_of(h.rank), h.end); },
+                        [](const LogShown& h) { return fmt::format("shown: log of {}: {}", text_of(h.rank), h.line); },
                         [](const ServerStarted& h) { return fmt::format("server started after event {}", h.last_event.value); },
                         [](const ServerKilled& h) { return "server killed " + h.where; },
                         [](const Broken& h) { return "broken: " + h.what; },
@@ -59,9 +80,12 @@ std::string History::time_text() const {
 }
 
 void History::note(std::string_view line) {
-  const std::string text = fmt::format("{} {}\n", time_text(), line);
+  constexpr std::size_t kTail = 40;
+  std::string text = fmt::format("{} {}\n", time_text(), line);
   trace_.update(as_bytes(text));
   if (print_) fmt::print(stderr, "{}", text);
+  recent_.push_back(std::move(text));
+  if (recent_.size() > kTail) recent_.pop_front();
 }
 
 void History::tell(const Happening& happening) {
@@ -70,6 +94,7 @@ void History::tell(const Happening& happening) {
     invariant->see(happening);
     for (const std::string& what : invariant->take_violations()) {
       violations_.push_back(fmt::format("seed {} at {}: {}: {}", seed_, time_text(), invariant->name(), what));
+      if (violations_.size() == 1) tail_.assign(recent_.begin(), recent_.end());
       note(violations_.back());
     }
   }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -56,15 +57,43 @@ struct RankStarted {
   NodeName node;
   Resources resources;
 };
+enum class EndedBy { kItself, kStop, kNode };
 /// A process is gone; `code` as its warden would report it.
 struct RankEnded {
   RankKey rank;
   NodeName node;
   int code = 0;
+  EndedBy by = EndedBy::kItself;
 };
-/// All processes of the node ended and its warden forgot them.
-struct NodeRebooted {
+/// A warden was told to stop a rank that runs.
+struct StopReached {
+  RankKey rank;
+};
+/// Something befell a node that may cost it its ranks: its warden or host died, or it was cut off.
+struct NodeTroubled {
   NodeName node;
+};
+/// A process wrote output: its lines so far.
+struct OutputWritten {
+  RankKey rank;
+  std::uint64_t log_lines = 0;
+  std::uint64_t event_lines = 0;
+};
+/// A line of a rank's log can not be lost any more; the log then ends at `end`.
+struct LogDurable {
+  RankKey rank;
+  std::string line;
+  std::uint64_t end = 0;
+};
+/// An agent was told that the log is kept up to `end`.
+struct LogAcknowledged {
+  RankKey rank;
+  std::uint64_t end = 0;
+};
+/// Somebody who follows the log was shown this line.
+struct LogShown {
+  RankKey rank;
+  std::string line;
 };
 struct ServerStarted {
   EventNumber last_event;  ///< As the ledger had it.
@@ -82,8 +111,8 @@ struct Healed {};
 struct Finished {};
 
 using Happening = std::variant<SubmitAcknowledged, CancelAcknowledged, JobShown, JobDurable, EventDurable, BatchDurable, EventPublished,
-                               LinesAcknowledged, NodeJoined, RankStarted, RankEnded, NodeRebooted, ServerStarted, ServerKilled, Broken,
-                               Healed, Finished>;
+                               LinesAcknowledged, NodeJoined, RankStarted, RankEnded, StopReached, NodeTroubled, OutputWritten, LogDurable,
+                               LogAcknowledged, LogShown, ServerStarted, ServerKilled, Broken, Healed, Finished>;
 
 /// One line about it.
 std::string text_of(const Happening& happening);
@@ -125,6 +154,8 @@ class History {
 
   /// "seed 17 at 12.345678s: TokensGrow: ..." for each breach.
   const std::vector<std::string>& violations() const { return violations_; }
+  /// The last happenings before the first breach, oldest first.
+  const std::vector<std::string>& tail() const { return tail_; }
   std::string trace_hash() { return trace_.finish_hex(); }
 
  private:
@@ -136,6 +167,8 @@ class History {
   const bool print_;
   std::vector<std::unique_ptr<Invariant>> invariants_;
   std::vector<std::string> violations_;
+  std::deque<std::string> recent_;
+  std::vector<std::string> tail_;
   Xxh3 trace_;
 };
 

@@ -51,6 +51,11 @@ std::vector<std::unique_ptr<Invariant>> all_invariants(const Clock& clock) {
   all.push_back(std::make_unique<NoDoubleBooking>());
   all.push_back(std::make_unique<EventNumbersGapless>());
   all.push_back(std::make_unique<NothingPublishedByStaleAttempt>());
+  all.push_back(std::make_unique<LogLinesOnceAndInOrder>());
+  all.push_back(std::make_unique<EndedRanksHaveTheirOutput>());
+  all.push_back(std::make_unique<HealthyRanksAreLeftAlone>());
+  all.push_back(std::make_unique<OnlyTroubledNodesLoseRanks>(clock));
+  all.push_back(std::make_unique<RestartsHaveCauses>());
   all.push_back(std::make_unique<EveryJobEndsOnceFaultsStop>());
   all.push_back(std::make_unique<NothingBroken>());
   return all;
@@ -153,7 +158,7 @@ void TokensGrow::see_start(const RankStarted& start) {
   std::uint32_t& newest = started_[job];
   if (attempt < newest) violated(fmt::format("rank {} started after attempt {}", text_of(start.rank), newest));
   newest = std::max(newest, attempt);
-  if (!ran_.emplace(start.rank, start.node).second) violated(fmt::format("rank {} started twice", text_of(start.rank)));
+  if (!ran_.insert(start.rank).second) violated(fmt::format("rank {} started twice", text_of(start.rank)));
 }
 
 void TokensGrow::see(const Happening& happening) {
@@ -164,9 +169,7 @@ void TokensGrow::see(const Happening& happening) {
                           if (attempt != last + 1) violated(fmt::format("job {}: attempt {} follows {}", h.event.job.value, attempt, last));
                           last = attempt;
                         },
-                        [&](const RankStarted& h) { see_start(h); },
-                        [&](const NodeRebooted& h) { std::erase_if(ran_, [&](const auto& entry) { return entry.second == h.node; }); },
-                        [](const auto&) {}},
+                        [&](const RankStarted& h) { see_start(h); }, [](const auto&) {}},
              happening);
 }
 
@@ -201,11 +204,7 @@ void FailedGangIsReleased::see(const Happening& happening) {
                           healed_ = true;
                           for (auto& [attempt, gang] : gangs_) gang.release_by = clock_.monotonic_now() + kSoon;
                         },
-                        [&](const RankStarted& h) {
-                          // A rank that was lost before anybody heard of it starts again in the same attempt.
-                          gangs_[h.rank.attempt].failed.erase(h.rank);
-                          gangs_[h.rank.attempt].running.insert(h.rank);
-                        },
+                        [&](const RankStarted& h) { gangs_[h.rank.attempt].running.insert(h.rank); },
                         [&](const RankEnded& h) {
                           Gang& gang = gangs_[h.rank.attempt];
                           gang.running.erase(h.rank);
@@ -313,11 +312,112 @@ void NothingPublishedByStaleAttempt::see_event(const store::EventRecord& event) 
 
 void NothingPublishedByStaleAttempt::see(const Happening& happening) {
   if (const auto* told = std::get_if<EventDurable>(&happening)) see_event(told->event);
+  if (const auto* log = std::get_if<LogDurable>(&happening)) {
+    const std::int64_t newest = newest_[log->rank.attempt.job];
+    if (log->rank.attempt.attempt.value < newest) violated(fmt::format("{} was logged while attempt {} was the newest", log->line, newest));
+  }
   const auto* acknowledged = std::get_if<LinesAcknowledged>(&happening);
   if (acknowledged == nullptr) return;
   const std::uint64_t durable = lines_[text_of(acknowledged->rank)];
   if (acknowledged->count > durable) {
     violated(fmt::format("{} lines of {} were acknowledged, durable are {}", acknowledged->count, text_of(acknowledged->rank), durable));
+  }
+}
+
+void LogLinesOnceAndInOrder::see_line(std::map<RankKey, std::uint64_t>& lines, const RankKey& rank, const std::string& line) {
+  // The line names its writer: "7.2/0#3" is the third line of rank 0 of attempt 2 of job 7.
+  const std::uint64_t number = ++lines[rank];
+  if (line != fmt::format("{}#{}", text_of(rank), number)) violated(fmt::format("{} came as line {} of {}", line, number, text_of(rank)));
+}
+
+void LogLinesOnceAndInOrder::see(const Happening& happening) {
+  std::visit(
+      Overloaded{[&](const LogDurable& h) {
+                   see_line(durable_, h.rank, h.line);
+                   ends_[h.rank] = h.end;
+                 },
+                 [&](const LogShown& h) { see_line(shown_, h.rank, h.line); },
+                 [&](const LogAcknowledged& h) {
+                   if (h.end <= ends_[h.rank]) return;
+                   violated(fmt::format("the log of {} was acknowledged up to {}, durable are {}", text_of(h.rank), h.end, ends_[h.rank]));
+                 },
+                 [](const auto&) {}},
+      happening);
+}
+
+void EndedRanksHaveTheirOutput::see_job(const jobs::Job& job) {
+  for (std::uint32_t i = 0; i < job.attempt.ranks.size(); ++i) {
+    const jobs::RankStatus& rank = job.attempt.ranks[i];
+    if (!rank.exit || rank.exit->lost) continue;
+    const RankKey key{{job.id, job.attempt.number}, i};
+    const Output written = written_[key];
+    if (written.log_lines != kept_[key]) {
+      violated(fmt::format("the end of rank {} is durable with {} of its {} log lines", text_of(key), kept_[key], written.log_lines));
+    }
+    if (written.event_lines != rank.events_taken) {
+      violated(fmt::format("the end of rank {} is durable with {} of its {} events", text_of(key), rank.events_taken, written.event_lines));
+    }
+  }
+}
+
+void EndedRanksHaveTheirOutput::see(const Happening& happening) {
+  std::visit(Overloaded{[&](const OutputWritten& h) {
+                          written_[h.rank] = {h.log_lines, h.event_lines};
+                        },
+                        [&](const LogDurable& h) { ++kept_[h.rank]; }, [&](const JobDurable& h) { see_job(h.job); }, [](const auto&) {}},
+             happening);
+}
+
+void HealthyRanksAreLeftAlone::see(const Happening& happening) {
+  if (const auto* durable = std::get_if<JobDurable>(&happening)) durable_.insert_or_assign(durable->job.id, durable->job);
+  const auto* stop = std::get_if<StopReached>(&happening);
+  if (stop == nullptr) return;
+  const auto found = durable_.find(stop->rank.attempt.job);
+  if (found == durable_.end()) return violated(fmt::format("rank {} was stopped and its job is not durable", text_of(stop->rank)));
+  const jobs::Job& job = found->second;
+  const bool current = job.attempt.number == stop->rank.attempt.attempt && holds_ranks(job.state);
+  if (!current || job.intent != StopIntent::kNone) return;
+  for (const jobs::RankStatus& rank : job.attempt.ranks) {
+    if (rank.exit && (rank.exit->code != 0 || rank.exit->lost)) return;
+  }
+  violated(fmt::format("rank {} was stopped though nothing durable says so", text_of(stop->rank)));
+}
+
+void OnlyTroubledNodesLoseRanks::see_job(const jobs::Job& job) {
+  // A lease after a restart, a long commit and a node that was just cut off.
+  constexpr Duration kRecently = std::chrono::seconds(60);
+  for (std::uint32_t i = 0; i < job.attempt.ranks.size(); ++i) {
+    const jobs::RankStatus& rank = job.attempt.ranks[i];
+    const RankKey key{{job.id, job.attempt.number}, i};
+    if (!rank.exit || !rank.exit->lost || !running_.contains(key) || !told_.insert(key).second) continue;
+    const auto trouble = trouble_.find(rank.node);
+    if (trouble != trouble_.end() && clock_.monotonic_now() <= trouble->second + kRecently) continue;
+    violated(fmt::format("rank {} was lost and runs well on {}", text_of(key), rank.node.text));
+  }
+}
+
+void OnlyTroubledNodesLoseRanks::see(const Happening& happening) {
+  std::visit(Overloaded{[&](const RankStarted& h) { running_.insert(h.rank); }, [&](const RankEnded& h) { running_.erase(h.rank); },
+                        [&](const NodeTroubled& h) { trouble_[h.node] = clock_.monotonic_now(); },
+                        [&](const JobDurable& h) { see_job(h.job); }, [](const auto&) {}},
+             happening);
+}
+
+void RestartsHaveCauses::see(const Happening& happening) {
+  if (const auto* ended = std::get_if<RankEnded>(&happening); ended != nullptr && ended->by == EndedBy::kItself) {
+    own_ends_[ended->rank.attempt.job].insert(ended->rank.attempt.attempt);
+    if (ended->code != 0) own_failures_[ended->rank.attempt.job].insert(ended->rank.attempt.attempt);
+  }
+  const auto* durable = std::get_if<JobDurable>(&happening);
+  if (durable == nullptr) return;
+  const jobs::Job& job = durable->job;
+  const auto& causes = job.spec.job_class == "service" ? own_ends_[job.id] : own_failures_[job.id];
+  const std::int64_t charged = job.retries.user + job.retries.oom + job.retries.infrastructure;
+  if (charged > static_cast<std::int64_t>(causes.size())) {
+    violated(fmt::format("job {} was charged {} restarts for {} failures of its own", job.id.value, charged, causes.size()));
+  }
+  if (job.state == JobState::kFailed && !causes.contains(job.attempt.number)) {
+    violated(fmt::format("job {} failed though no rank of attempt {} failed by itself", job.id.value, job.attempt.number.value));
   }
 }
 

@@ -68,7 +68,7 @@ class LegalTransitions final : public Invariant {
 };
 
 /// Attempts count up by one with each launch; a rank starts only once its launch is durable, never after a later attempt of its job, and
-/// once for each boot of its node.
+/// once in all.
 class TokensGrow final : public Invariant {
  public:
   std::string_view name() const override { return "TokensGrow"; }
@@ -78,7 +78,7 @@ class TokensGrow final : public Invariant {
   void see_start(const RankStarted& start);
   std::map<JobId, std::int64_t> launched_;
   std::map<JobId, std::uint32_t> started_;
-  std::map<RankKey, NodeName> ran_;  ///< Since the last boot of its node.
+  std::set<RankKey> ran_;
 };
 
 /// A gang is placed whole, and succeeds only when every rank of one attempt ended well.
@@ -153,7 +153,8 @@ class EventNumbersGapless final : public Invariant {
   std::uint64_t published_ = 0;
 };
 
-/// Lines of an attempt are taken only while it is the newest, each line once, in order, and what was acknowledged is durable.
+/// Lines of an attempt, of its log too, are taken only while it is the newest; each event once, in order, and what was acknowledged is
+/// durable.
 class NothingPublishedByStaleAttempt final : public Invariant {
  public:
   std::string_view name() const override { return "NothingPublishedByStaleAttempt"; }
@@ -163,6 +164,71 @@ class NothingPublishedByStaleAttempt final : public Invariant {
   void see_event(const store::EventRecord& event);
   std::map<JobId, std::int64_t> newest_;
   std::map<std::string, std::uint64_t> lines_;  ///< Durable lines by rank.
+};
+
+/// Every line of a rank's log is kept once and in order, is kept before it is acknowledged, and is shown to a follower once and in order.
+class LogLinesOnceAndInOrder final : public Invariant {
+ public:
+  std::string_view name() const override { return "LogLinesOnceAndInOrder"; }
+  void see(const Happening& happening) override;
+
+ private:
+  void see_line(std::map<RankKey, std::uint64_t>& lines, const RankKey& rank, const std::string& line);
+  std::map<RankKey, std::uint64_t> durable_;
+  std::map<RankKey, std::uint64_t> ends_;
+  std::map<RankKey, std::uint64_t> shown_;
+};
+
+/// When the end of a rank is durable, so is all that it ever wrote: log and events. Unless nobody saw its end.
+class EndedRanksHaveTheirOutput final : public Invariant {
+ public:
+  std::string_view name() const override { return "EndedRanksHaveTheirOutput"; }
+  void see(const Happening& happening) override;
+
+ private:
+  struct Output {
+    std::uint64_t log_lines = 0;
+    std::uint64_t event_lines = 0;
+  };
+  void see_job(const jobs::Job& job);
+  std::map<RankKey, Output> written_;
+  std::map<RankKey, std::uint64_t> kept_;
+};
+
+/// A rank that runs is stopped only for a reason that is durable: an intent, a failed gang, a newer attempt or an end of its job.
+class HealthyRanksAreLeftAlone final : public Invariant {
+ public:
+  std::string_view name() const override { return "HealthyRanksAreLeftAlone"; }
+  void see(const Happening& happening) override;
+
+ private:
+  std::map<JobId, jobs::Job> durable_;
+};
+
+/// A rank that runs is given up only when its node was in trouble: deaths of server and agent cost no rank.
+class OnlyTroubledNodesLoseRanks final : public Invariant {
+ public:
+  explicit OnlyTroubledNodesLoseRanks(const Clock& clock) : clock_(clock) {}
+  std::string_view name() const override { return "OnlyTroubledNodesLoseRanks"; }
+  void see(const Happening& happening) override;
+
+ private:
+  void see_job(const jobs::Job& job);
+  const Clock& clock_;
+  std::set<RankKey> running_;
+  std::set<RankKey> told_;
+  std::map<NodeName, MonotonicPoint> trouble_;
+};
+
+/// A job fails, and is charged a restart as its own, only when a rank of it ended by itself: never for what befell its node or for a stop.
+class RestartsHaveCauses final : public Invariant {
+ public:
+  std::string_view name() const override { return "RestartsHaveCauses"; }
+  void see(const Happening& happening) override;
+
+ private:
+  std::map<JobId, std::set<AttemptNumber>> own_ends_;
+  std::map<JobId, std::set<AttemptNumber>> own_failures_;
 };
 
 /// Once faults stop, every job comes to an end and no process is left behind.

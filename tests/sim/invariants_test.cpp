@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/testing/fake_clock.h"
 #include "jobs/testing/job_examples.h"
 
 // Each invariant accepts a short sound history and notices what it is there for.
@@ -113,7 +114,6 @@ TEST(TokensGrow, notices_skipped_repeated_early_and_double_starts) {
   EXPECT_EQ(breach_count<I>({started}), 1u) << "before its launch was durable";
   EXPECT_EQ(breach_count<I>({first, second, later, started}), 1u) << "after a later attempt";
   EXPECT_EQ(breach_count<I>({first, started, started}), 1u) << "twice";
-  EXPECT_EQ(breach_count<I>({first, started, NodeRebooted{{"a"}}, started}), 0u) << "the node forgot the first";
 }
 
 TEST(GangAtomic, notices_a_partial_gang_and_a_success_without_every_rank) {
@@ -130,7 +130,7 @@ TEST(GangAtomic, notices_a_partial_gang_and_a_success_without_every_rank) {
 
 TEST(FailedGangIsReleased, notices_a_rank_that_runs_on) {
   const RankKey other{kRank.attempt, 1};
-  testing::FakeClock clock;
+  trainyard::testing::FakeClock clock;
   const auto after_failure = [&](Duration wait) {
     FailedGangIsReleased invariant(clock);
     EXPECT_TRUE(
@@ -143,7 +143,7 @@ TEST(FailedGangIsReleased, notices_a_rank_that_runs_on) {
 }
 
 TEST(LimitsAndBudgetsHold, notices_an_overdue_attempt_and_a_spent_budget) {
-  testing::FakeClock clock;
+  trainyard::testing::FakeClock clock;
   jobs::Job limited = jobs::testing::running_job();
   limited.spec.limits.attempt = 10s;
   LimitsAndBudgetsHold invariant(clock);
@@ -191,9 +191,81 @@ TEST(NothingPublishedByStaleAttempt, notices_old_writers_repeated_and_lost_lines
       breach_count<I>({first, line("7.1/0#1"), line("7.1/1#1"), line("7.1/0#2"), LinesAcknowledged{kRank, 2}, second, line("7.2/0#1")}),
       0u);
   EXPECT_EQ(breach_count<I>({first, second, line("7.1/0#1")}), 1u) << "an attempt that was replaced";
+  EXPECT_EQ(breach_count<I>({first, LogDurable{kRank, "7.1/0#1", 24}}), 0u);
+  EXPECT_EQ(breach_count<I>({first, second, LogDurable{kRank, "7.1/0#1", 24}}), 1u) << "its log";
   EXPECT_EQ(breach_count<I>({first, line("7.1/0#1"), line("7.1/0#1")}), 1u) << "twice";
   EXPECT_EQ(breach_count<I>({first, line("7.1/0#2")}), 1u) << "a gap";
   EXPECT_EQ(breach_count<I>({first, LinesAcknowledged{kRank, 1}}), 1u) << "acknowledged and not durable";
+}
+
+TEST(LogLinesOnceAndInOrder, notices_lost_repeated_reordered_and_early_lines) {
+  using I = LogLinesOnceAndInOrder;
+  const LogDurable first{kRank, "7.1/0#1", 24}, second{kRank, "7.1/0#2", 48};
+  const LogShown shown{kRank, "7.1/0#1"}, shown_second{kRank, "7.1/0#2"};
+  EXPECT_EQ(breach_count<I>({first, LogAcknowledged{kRank, 24}, shown, second, shown_second, LogAcknowledged{kRank, 48}}), 0u);
+  EXPECT_EQ(breach_count<I>({first, first}), 1u) << "twice";
+  EXPECT_EQ(breach_count<I>({second}), 1u) << "a gap";
+  EXPECT_EQ(breach_count<I>({LogDurable{{{JobId(7), AttemptNumber(1)}, 1}, "7.1/0#1", 24}}), 1u) << "of another rank";
+  EXPECT_EQ(breach_count<I>({first, LogAcknowledged{kRank, 48}}), 1u) << "acknowledged and not kept";
+  EXPECT_EQ(breach_count<I>({shown, shown}), 1u) << "shown twice";
+  EXPECT_EQ(breach_count<I>({shown_second}), 1u) << "one was not shown";
+}
+
+TEST(EndedRanksHaveTheirOutput, notices_an_end_before_its_last_lines) {
+  using I = EndedRanksHaveTheirOutput;
+  const OutputWritten written{kRank, 1, 1};
+  const LogDurable line{kRank, "7.1/0#1", 24};
+  jobs::Job ended = ended_job(JobState::kFailed);
+  ended.attempt.ranks[0].events_taken = 1;
+  EXPECT_EQ(breach_count<I>({written, line, JobDurable{ended}}), 0u);
+  EXPECT_EQ(breach_count<I>({written, JobDurable{ended}}), 1u) << "the log line is missing";
+  EXPECT_EQ(breach_count<I>({written, line, JobDurable{ended_job(JobState::kFailed)}}), 1u) << "the event is missing";
+  ended.attempt.ranks[0].exit->lost = true;
+  EXPECT_EQ(breach_count<I>({written, JobDurable{ended}}), 0u) << "nobody saw its end";
+}
+
+TEST(HealthyRanksAreLeftAlone, notices_a_stop_without_a_durable_reason) {
+  using I = HealthyRanksAreLeftAlone;
+  const StopReached stopped{kRank};
+  EXPECT_EQ(breach_count<I>({JobDurable{jobs::testing::running_job()}, stopped}), 1u);
+  EXPECT_EQ(breach_count<I>({stopped}), 1u) << "a job that nobody knows";
+  EXPECT_EQ(breach_count<I>({JobDurable{stopping_job()}, stopped}), 0u);
+  EXPECT_EQ(breach_count<I>({JobDurable{ended_job(JobState::kFailed)}, stopped}), 0u);
+  jobs::Job failed_gang = jobs::testing::running_job(2);
+  EXPECT_EQ(breach_count<I>({JobDurable{failed_gang}, stopped}), 1u);
+  jobs::rank_exited(failed_gang, 1, exit_with(1));
+  EXPECT_EQ(breach_count<I>({JobDurable{failed_gang}, stopped}), 0u);
+}
+
+TEST(OnlyTroubledNodesLoseRanks, notices_a_loss_without_trouble) {
+  const RankStarted started{kRank, {"node-0"}, {}};
+  jobs::Job lost = jobs::testing::running_job(2);
+  jobs::rank_exited(lost, 0, jobs::testing::lost_exit());
+  trainyard::testing::FakeClock clock;
+  const auto breaches_of = [&](const std::vector<Happening>& before, Duration wait) {
+    OnlyTroubledNodesLoseRanks invariant(clock);
+    EXPECT_TRUE(breaches(invariant, before).empty());
+    clock.advance(wait);
+    return breaches(invariant, {JobDurable{lost}, JobDurable{lost}}).size();
+  };
+  EXPECT_EQ(breaches_of({started}, 0s), 1u);
+  EXPECT_EQ(breaches_of({started, NodeTroubled{{"node-0"}}}, 30s), 0u);
+  EXPECT_EQ(breaches_of({started, NodeTroubled{{"node-0"}}}, 2min), 1u) << "long ago";
+  EXPECT_EQ(breaches_of({started, NodeTroubled{{"node-1"}}}, 0s), 1u) << "elsewhere";
+  EXPECT_EQ(breaches_of({started, RankEnded{kRank, {"node-0"}, 137, EndedBy::kNode}}, 2min), 0u) << "it is gone";
+}
+
+TEST(RestartsHaveCauses, notices_a_failure_and_a_charge_that_the_job_did_not_earn) {
+  using I = RestartsHaveCauses;
+  const JobDurable failed{ended_job(JobState::kFailed)};
+  EXPECT_EQ(breach_count<I>({RankEnded{kRank, {"a"}, 1}, failed}), 0u);
+  EXPECT_EQ(breach_count<I>({RankEnded{kRank, {"a"}, 137, EndedBy::kStop}, failed}), 1u) << "it was killed";
+  EXPECT_EQ(breach_count<I>({RankEnded{kRank, {"a"}, 137, EndedBy::kNode}, failed}), 1u) << "its node died";
+  jobs::Job charged = jobs::testing::queued_job();
+  charged.retries.user = 1;
+  EXPECT_EQ(breach_count<I>({RankEnded{kRank, {"a"}, 0}, JobDurable{charged}}), 1u);
+  charged.spec.job_class = "service";
+  EXPECT_EQ(breach_count<I>({RankEnded{kRank, {"a"}, 0}, JobDurable{charged}}), 0u) << "a service is not to end at all";
 }
 
 TEST(EveryJobEndsOnceFaultsStop, notices_live_jobs_and_processes) {

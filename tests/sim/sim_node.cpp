@@ -2,42 +2,77 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace trainyard::sim_test {
-namespace {
 
-using Phase = exec::RankObservation::Phase;
 using namespace std::chrono_literals;
-
-exec::RankExit ended_with(int code, int signal = 0) {
-  exec::RankExit exit;
-  exit.code = code;
-  exit.signal = signal;
-  return exit;
-}
-
-exec::RankExit killed_by(int signal) { return ended_with(128 + signal, signal); }
-
-}  // namespace
 
 SimNode::SimNode(World& world, SimServer& server, Settings settings, NodeName name, Resources capacity)
     : world_(world), server_(server), settings_(settings), name_(std::move(name)), capacity_(capacity) {
   world_.history.tell(NodeJoined{name_, capacity_});
-  tick();
+  start_agent_after(1ms);
 }
 
-void SimNode::partition(Duration span) { cut_off_until_ = world_.clock.monotonic_now() + span; }
+void SimNode::trouble() { world_.history.tell(NodeTroubled{name_}); }
 
-void SimNode::reboot(Duration away) {
-  for (const auto& [key, rank] : ranks_) {
-    if (rank.seen.observation.phase != Phase::kExited) world_.history.tell(RankEnded{key, name_, 137});
+void SimNode::partition(Duration span) {
+  trouble();
+  cut_off_until_ = std::max(cut_off_until_, world_.clock.monotonic_now() + span);
+  world_.after(span, [this] { trouble(); });
+}
+
+void SimNode::kill_agent(const std::string& where) {
+  if (!agent_) return;
+  world_.history.note(fmt::format("agent of {} killed {}", name_.text, where));
+  agent_.reset();
+  connected_ = false;
+  ++connections_;
+  start_agent_after(world_.between(10ms, 3s));
+}
+
+void SimNode::start_agent_after(Duration wait) {
+  world_.after(wait, [this, agent = agents_] {
+    if (agent == agents_ && !agent_ && !away()) start_agent();
+  });
+}
+
+void SimNode::start_agent() {
+  agent_ = std::make_unique<SimAgent>(SimAgent::Deps{.world = world_,
+                                                     .server = server_,
+                                                     .network = *this,
+                                                     .spool = spool_,
+                                                     .tell_warden = [this](const Document& request) { return tell_warden(request); }},
+                                      settings_.agent, ++agents_, name_, capacity_);
+  connect_after(world_.between(1ms, 30ms));
+  wake(agents_);
+}
+
+void SimNode::kill_warden() {
+  if (!warden_) return;
+  world_.history.note("warden of " + name_.text + " killed");
+  trouble();
+  warden_->die(false);
+  warden_.reset();
+  connected_ = false;
+  ++connections_;
+  connect_after(world_.between(1ms, 300ms));
+}
+
+void SimNode::reboot(Duration away_for) {
+  trouble();
+  kill_agent("with its host");
+  if (warden_) {
+    warden_->die(true);
+    warden_.reset();
   }
-  ranks_.clear();
-  ++boots_;
-  restart_agent();
-  away_until_ = world_.clock.monotonic_now() + away;
-  world_.history.tell(NodeRebooted{name_});
+  away_until_ = world_.clock.monotonic_now() + away_for;
+  world_.after(away_for, [this] {
+    if (is_retired()) return;
+    trouble();
+    start_agent_after(1ms);
+  });
 }
 
 void SimNode::retire() {
@@ -45,228 +80,83 @@ void SimNode::retire() {
   away_until_ = MonotonicPoint::max();
 }
 
-void SimNode::restart_agent() {
-  ++agents_;
-  desired_version_ = 0;
-  never_started_.clear();
-  for (auto& [key, rank] : ranks_) rank.shipping = false;
-}
-
 void SimNode::heal() {
   const MonotonicPoint now = world_.clock.monotonic_now();
   cut_off_until_ = std::min(cut_off_until_, now);
-  if (!is_retired()) away_until_ = std::min(away_until_, now);
+  if (is_retired()) return;
+  away_until_ = std::min(away_until_, now);
+  start_agent_after(1ms);
 }
 
-void SimNode::send(SimServer::Request request) {
-  if (cut_off() || world_.fault_one_in(settings_.message_lost_one_in)) return;
+/// The agent's connection to its warden, which it starts when there is none.
+void SimNode::connect_after(Duration wait) {
+  world_.after(wait, [this, agent = agents_] {
+    if (agent_ && agent == agents_ && !connected_) connect();
+  });
+}
+
+void SimNode::connect() {
+  if (!warden_) {
+    ++boots_;
+    warden_ = std::make_unique<SimWarden>(
+        world_, spool_, name_,
+        SimWarden::Listener{
+            .on_rank = [this](const exec::WardenRank& rank) { to_agent([rank](SimAgent& agent) { agent.state().update(rank); }); },
+            .on_grown = [this](const exec::RankGrowth& growth) { to_agent([growth](SimAgent& agent) { agent.state().grow({growth}); }); }});
+  }
+  connected_ = true;
+  ++connections_;
+  to_agent([boot = fmt::format("{}-{}", name_.text, boots_), ranks = warden_->ranks()](SimAgent& agent) { agent.on_warden(boot, ranks); });
+}
+
+void SimNode::to_agent(std::function<void(SimAgent&)> deliver) {
+  if (!connected_) return;
+  last_to_agent_ = std::max(last_to_agent_, world_.clock.monotonic_now() + world_.between(50us, 2ms));
+  world_.executor.post_at(last_to_agent_, [this, connection = connections_, agent = agents_, deliver = std::move(deliver)] {
+    if (connection != connections_ || !agent_) return;
+    deliver(*agent_);
+    wake(agent);
+  });
+}
+
+bool SimNode::tell_warden(const Document& request) {
+  if (!connected_) return false;
+  last_to_warden_ = std::max(last_to_warden_, world_.clock.monotonic_now() + world_.between(50us, 2ms));
+  world_.executor.post_at(last_to_warden_, [this, boot = boots_, request] {
+    // What was sent before the agent died arrives; what was sent to a warden that died does not.
+    if (!warden_ || boot != boots_) return;
+    if (world_.fault_one_in(settings_.warden_dies_one_in)) return kill_warden();
+    warden_->handle(request);
+    if (world_.fault_one_in(settings_.warden_dies_one_in)) kill_warden();
+  });
+  return true;
+}
+
+void SimNode::wake(std::uint64_t agent) {
+  if (!agent_ || agent != agents_ || away()) return;
+  try {
+    agent_->run_loops();
+  } catch (const AgentKilled& killed) {
+    kill_agent(killed.where);
+  }
+}
+
+Duration SimNode::latency() {
+  return world_.fault_one_in(settings_.message_late_one_in) ? world_.between(100ms, 4s) : world_.between(100us, 20ms);
+}
+
+void SimNode::send(std::function<void()> deliver, std::function<void()> refused) {
+  if (cut_off()) return;
+  if (world_.fault_one_in(settings_.message_lost_one_in)) return world_.after(world_.between(1ms, 1s), std::move(refused));
   const int copies = world_.fault_one_in(settings_.message_doubled_one_in) ? 2 : 1;
-  for (int i = 0; i < copies; ++i) {
-    world_.after(world_.between(200us, 20ms), [this, request] { server_.request(request); });
-  }
+  for (int i = 0; i < copies; ++i) world_.after(latency(), deliver);
 }
 
-void SimNode::receive(std::uint64_t agent, std::function<void()> task) {
-  if (world_.fault_one_in(settings_.message_lost_one_in)) return;
-  world_.after(world_.between(200us, 20ms), [this, agent, task = std::move(task)] {
-    if (!cut_off() && agent == agents_) task();
+void SimNode::answer(std::function<void()> deliver, std::function<void()> broken) {
+  if (world_.fault_one_in(settings_.message_lost_one_in)) deliver = std::move(broken);
+  world_.after(latency(), [this, deliver = std::move(deliver)] {
+    if (!cut_off()) deliver();
   });
-}
-
-void SimNode::tick() {
-  if (!away()) {
-    for (auto& [key, rank] : ranks_) ship(rank);
-    sync(world_.one_in(3) ? world_.between(0s, 3s) : Duration(0));
-  }
-  world_.after(world_.between(300ms, 2s), [this] { tick(); });
-}
-
-/// Something changed here: the agent does not wait for its next turn.
-void SimNode::tick_soon() {
-  world_.after(world_.between(1ms, 30ms), [this] {
-    if (away()) return;
-    for (auto& [key, rank] : ranks_) ship(rank);
-    sync(0s);
-  });
-}
-
-void SimNode::sync(Duration wait) {
-  exec::NodeObservation observation;
-  observation.node = name_;
-  observation.boot_id = fmt::format("{}-{}", name_.text, boots_);
-  observation.capacity = capacity_;
-  for (const auto& [key, rank] : ranks_) {
-    exec::RankObservation& seen = observation.ranks.emplace_back(rank.seen.observation);
-    // An end is held back until all lines are with the server.
-    if (seen.exit && rank.shipped < rank.written && !rank.fenced) {
-      seen.phase = Phase::kRunning;
-      seen.exit.reset();
-    }
-  }
-  for (const auto& [key, exit] : never_started_) observation.ranks.push_back({key, Phase::kExited, 0, exit.ended_at, exit});
-
-  const std::uint64_t seen_version = wait > Duration(0) ? desired_version_ : 0;
-  send([this, agent = agents_, observation, seen_version, wait](jobs::JobService&, adapters::agent_pool::AgentPool& pool) {
-    pool.sync(observation, seen_version, wait, [this, agent](const Result<exec::DesiredState>& desired) {
-      server_.reply([this, agent, desired] {
-        receive(agent, [this, desired] {
-          if (desired.ok()) apply(*desired);
-        });
-      });
-    });
-  });
-}
-
-void SimNode::apply(const exec::DesiredState& desired) {
-  if (desired.version < desired_version_) return;
-  desired_version_ = desired.version;
-  std::vector<exec::WardenRank> observed;
-  for (const auto& [key, rank] : ranks_) observed.push_back(rank.seen);
-  const agent::ReconcileActions actions = agent::plan_reconcile(observed, {}, desired);
-
-  std::map<RankKey, exec::RankExit> never_started;
-  for (const RankKey& key : actions.never_started) {
-    const auto known = never_started_.find(key);
-    exec::RankExit exit = killed_by(15);
-    exit.stop_requested = true;
-    exit.ended_at = world_.clock.now();
-    never_started[key] = known != never_started_.end() ? known->second : exit;
-  }
-  never_started_ = std::move(never_started);
-  // Kills come first: what is to start may need their room.
-  for (const agent::ReconcileActions::Stop& stop : actions.stop) request_stop(stop.rank, stop.grace);
-  for (const RankKey& key : actions.forget) ranks_.erase(key);
-  for (const exec::RankLaunch& launch : actions.start) start(launch);
-}
-
-SimNode::Plan SimNode::draw_plan(const exec::RankLaunch& launch) {
-  Plan plan;
-  plan.start_delay = world_.between(1ms, 500ms);
-  plan.run = world_.between(500ms, 20s);
-  plan.lines = world_.rng.below(5);
-  plan.heeds_sigterm = !world_.one_in(6);
-  plan.exit = ended_with(0);
-  const std::uint64_t fate = world_.rng.below(40);
-  if (fate < 4) plan.exit = ended_with(1);
-  if (fate == 4) plan.exit = ended_with(64);
-  if (fate == 5) plan.exit = ended_with(75);
-  if (fate == 6) plan.exit = killed_by(11);
-  if (fate == 7) plan.run = 3min;
-  if (fate == 8) {
-    plan.exit = killed_by(9);
-    plan.exit.oom = true;
-  }
-  if (fate == 9) plan.exit.launch_error = "no such program: " + launch.argv.front();
-  if (!plan.exit.launch_error.empty()) plan.lines = 0;
-  return plan;
-}
-
-void SimNode::start(const exec::RankLaunch& launch) {
-  const RankKey key = launch.rank;
-  Rank rank;
-  rank.launch = launch;
-  rank.plan = draw_plan(launch);
-  rank.process = ++processes_;
-  rank.seen.observation.rank = key;
-  const Plan plan = rank.plan;
-  ranks_[key] = std::move(rank);
-  world_.history.tell(RankStarted{key, name_, launch.resources});
-  if (!plan.exit.launch_error.empty()) return end(key, processes_, plan.exit);
-  world_.after(plan.start_delay, [this, key, process = processes_] { run(key, process); });
-}
-
-SimNode::Rank* SimNode::find(const RankKey& key, std::uint64_t process) {
-  const auto found = ranks_.find(key);
-  return found == ranks_.end() || found->second.process != process ? nullptr : &found->second;
-}
-
-void SimNode::run(const RankKey& key, std::uint64_t process) {
-  Rank* rank = find(key, process);
-  if (rank == nullptr || rank->seen.observation.phase != Phase::kStarting) return;
-  rank->seen.observation.phase = Phase::kRunning;
-  rank->seen.observation.started_at = world_.clock.now();
-  const Plan& plan = rank->plan;
-  for (std::uint64_t line = 1; line <= plan.lines; ++line) {
-    const Duration at = plan.run * static_cast<std::int64_t>(line) / static_cast<std::int64_t>(plan.lines + 1);
-    world_.after(at, [this, key, process] { write_line(key, process); });
-  }
-  world_.after(plan.run, [this, key, process, exit = plan.exit] { end(key, process, exit); });
-  tick_soon();
-}
-
-void SimNode::write_line(const RankKey& key, std::uint64_t process) {
-  Rank* rank = find(key, process);
-  if (rank == nullptr || rank->seen.observation.phase != Phase::kRunning) return;
-  ++rank->written;
-  if (world_.one_in(2)) tick_soon();
-}
-
-void SimNode::request_stop(const RankKey& key, Duration grace) {
-  const auto found = ranks_.find(key);
-  if (found == ranks_.end()) return;
-  Rank& rank = found->second;
-  rank.seen.stopping = true;
-  exec::RankExit exit = killed_by(9);
-  exit.stop_requested = true;
-  if (grace <= Duration(0)) return end(key, rank.process, exit);
-  Duration wait = grace;
-  if (rank.plan.heeds_sigterm) {
-    const bool checkpointed = world_.one_in(2);
-    exit = checkpointed ? ended_with(75) : killed_by(15);
-    exit.stop_requested = true;
-    wait = world_.between(1ms, grace);
-  }
-  world_.after(wait, [this, key, process = rank.process, exit] { end(key, process, exit); });
-}
-
-void SimNode::end(const RankKey& key, std::uint64_t process, exec::RankExit exit) {
-  Rank* rank = find(key, process);
-  if (rank == nullptr || rank->seen.observation.phase == Phase::kExited) return;
-  exit.ended_at = world_.clock.now();
-  exit.stop_requested = exit.stop_requested || rank->seen.stopping;
-  rank->seen.observation.phase = Phase::kExited;
-  rank->seen.observation.exit = exit;
-  world_.history.tell(RankEnded{key, name_, exit.launch_error.empty() ? exit.code : 127});
-  tick_soon();
-}
-
-/// Sends what the server has not acknowledged; on a gap or after a restart it asks first how far the server is.
-void SimNode::ship(Rank& rank) {
-  if (rank.fenced || rank.shipped >= rank.written) return;
-  const RankKey key = rank.seen.observation.rank;
-  const bool ask_first = !std::exchange(rank.shipping, true) || world_.one_in(5);
-  std::vector<Document> lines;
-  for (std::uint64_t i = rank.shipped; i < rank.written; ++i) {
-    Document line = Document::object();
-    line.set("event", "checkpoint");
-    line.set("step", i + 1);
-    line.set("manifest", fmt::format("{}#{}", text_of(key), i + 1));
-    lines.push_back(std::move(line));
-  }
-  const auto answer = [this, agent = agents_, key, process = rank.process](const Result<std::uint64_t>& taken) {
-    server_.reply([this, agent, key, process, taken] {
-      if (taken.ok()) world_.history.tell(LinesAcknowledged{key, *taken});
-      receive(agent, [this, key, process, taken] { shipped(key, process, taken); });
-    });
-  };
-  send([key, ask_first, first = rank.shipped, lines = std::move(lines), answer](jobs::JobService& service,
-                                                                                adapters::agent_pool::AgentPool&) {
-    if (ask_first) return answer(service.events_taken(key));
-    service.append_events(key, first, lines, answer);
-  });
-}
-
-void SimNode::shipped(const RankKey& key, std::uint64_t process, const Result<std::uint64_t>& taken) {
-  Rank* rank = find(key, process);
-  if (rank == nullptr) return;
-  if (taken.ok()) {
-    rank->shipped = std::max(rank->shipped, *taken);
-  } else if (taken.error().id == "lease.fenced") {
-    rank->fenced = true;
-  } else {
-    rank->shipping = false;
-  }
-  if (rank->seen.observation.exit && rank->shipped >= rank->written) tick_soon();
 }
 
 }  // namespace trainyard::sim_test

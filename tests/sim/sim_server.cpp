@@ -2,22 +2,26 @@
 
 #include <fmt/format.h>
 
+#include <deque>
+#include <exception>
 #include <utility>
 
+#include "api/platform/logs.h"
+#include "apps/server/job_events.h"
 #include "jobs/testing/scripted_backend.h"
 
 namespace trainyard::sim_test {
 
 using adapters::agent_pool::AgentPool;
 
-/// The core strand of one life of the server: tasks run in order, each a little later than it was posted.
+/// An executor of one life of the server: tasks run in order, each a little later than it was posted.
 class SimStrand final : public Executor {
  public:
-  SimStrand(World& world, std::function<void()> run_one) : world_(world), run_one_(std::move(run_one)) {}
+  SimStrand(SimServer& server, World& world, std::uint64_t life) : server_(server), world_(world), life_(life) {}
 
   void post(Task task) override {
     tasks_.push_back(std::move(task));
-    world_.after(world_.between(Duration(0), Duration(300)), run_one_);
+    world_.after(world_.between(Duration(0), Duration(300)), [this, &server = server_, life = life_] { server.run_one(life, *this); });
   }
   void post_at(MonotonicPoint due, Task task) override {
     world_.executor.post_at(due, [this, alive = alive_, task = std::move(task)]() mutable {
@@ -33,8 +37,9 @@ class SimStrand final : public Executor {
   }
 
  private:
+  SimServer& server_;
   World& world_;
-  std::function<void()> run_one_;
+  const std::uint64_t life_;
   std::deque<Task> tasks_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // shared: watched by timers that outlive the strand
 };
@@ -93,50 +98,70 @@ class CrashingBackend final : public exec::ExecutionBackend {
   AgentPool& inner_;
 };
 
-/// An ERROR event fails the run.
-class WatchfulLog final : public LogSink {
+/// Tracking: takes time on its own executor and fails now and then.
+class SimTracking final : public jobs::AttemptSink {
  public:
-  explicit WatchfulLog(World& world) : world_(world) {}
-  void write(const LogEvent& event) override {
-    if (event.level == LogLevel::kError) world_.history.tell(Broken{fmt::format("the server logged an error: {}", event.name)});
+  SimTracking(World& world, std::uint64_t fails_one_in) : world_(world), fails_one_in_(fails_one_in) {}
+  Result<void> start_run(const jobs::RunStart&) override { return {}; }
+  Result<void> record_metrics(const RunId&, AttemptNumber, const std::vector<jobs::MetricPoint>&) override {
+    if (world_.fault_one_in(fails_one_in_)) return unavailable("db.unavailable", "tracking is busy");
+    return {};
   }
+  Result<void> end_run(const RunId&, std::string_view, TimePoint) override { return {}; }
 
  private:
   World& world_;
+  const std::uint64_t fails_one_in_;
 };
 
 /// Everything that one server process has in memory.
 struct SimServer::Life {
-  Life(SimServer& server, World& world, SimLedger& sim_ledger, std::uint64_t life_number, Duration lease)
+  Life(SimServer& server, World& world, SimLedger& sim_ledger, SimLogStore& sim_logs, std::uint64_t life_number, const Settings& settings)
       : number(life_number),
-        strand(world, [&server, life_number] { server.run_one(life_number); }),
-        log(world),
+        strand(server, world, life_number),
+        bulk(server, world, life_number),
+        writes(server, world, life_number),
+        log(world, "server"),
         ledger(server, sim_ledger),
-        pool({.lease = lease}, {strand, world.clock, log}),
+        logs(sim_logs),
+        pool({.lease = settings.lease, .epoch = fmt::format("life-{}", life_number)}, {strand, world.clock, log}),
         backend(server, pool),
+        tracking(world, settings.tracking_fails_one_in),
         service({.seed = life_number}, {strand, world.clock, ledger, backend, builder, log},
                 {[](const Error& error) { throw KilledHere{"by its own hand: " + error.describe()}; },
                  [&server](const jobs::Job&) { server.crash_point("when an attempt started"); },
-                 [&server](const jobs::Job&) { server.crash_point("when a job ended"); }}) {}
+                 [&server](const jobs::Job&) { server.crash_point("when a job ended"); }}),
+        events({.strand = strand, .writes = writes, .jobs = service, .tracking = &tracking}),
+        link({.strand = strand, .pool = pool, .logs = logs, .events = events}) {
+    logs.subscribe([this, &server](const RankKey& rank) { bulk.post([&server, rank] { server.show_log(rank); }); });
+  }
 
   const std::uint64_t number;
   SimStrand strand;
+  SimStrand bulk;
+  SimStrand writes;
   WatchfulLog log;
   CrashingLedger ledger;
+  api::WatchedLogStore logs;
   AgentPool pool;
   CrashingBackend backend;
   jobs::testing::PlainBuilder builder;
+  SimTracking tracking;
   jobs::JobService service;
+  apps::JobEvents events;
+  adapters::agent_pool::EmbeddedLink link;
+  std::vector<std::function<void()>> mourners;
 };
 
-SimServer::SimServer(World& world, SimLedger& ledger, Settings settings) : world_(world), ledger_(ledger), settings_(settings) {}
+SimServer::SimServer(World& world, SimLedger& ledger, SimLogStore& logs, Settings settings)
+    : world_(world), ledger_(ledger), logs_(logs), settings_(settings) {}
 
 SimServer::~SimServer() = default;
 
 void SimServer::boot() {
   const Result<store::LedgerRecovery> stored = ledger_.recover();
   world_.history.tell(ServerStarted{stored.value().last_event});
-  life_ = std::make_unique<Life>(*this, world_, ledger_, ++lives_, settings_.lease);
+  life_ = std::make_unique<Life>(*this, world_, ledger_, logs_, ++lives_, settings_);
   try {
     if (const Result<void> recovered = life_->service.recover(); !recovered.ok()) {
       world_.history.tell(Broken{"the server does not start: " + recovered.error().describe()});
@@ -154,8 +179,11 @@ void SimServer::kill(const std::string& where) {
   if (life_ == nullptr) return;
   ++kills_;
   world_.history.tell(ServerKilled{where});
+  const std::vector<std::function<void()>> mourners = std::move(life_->mourners);
   life_.reset();
   ledger_.crash();
+  if (world_.fault_one_in(settings_.power_loss_one_in)) logs_.lose_power();
+  for (const std::function<void()>& told : mourners) told();
   world_.after(world_.between(Duration(10'000), settings_.down_max), [this] { boot(); });
 }
 
@@ -166,21 +194,52 @@ void SimServer::maybe_kill_during_commit() {
   });
 }
 
-void SimServer::run_one(std::uint64_t life) {
+void SimServer::run_one(std::uint64_t life, SimStrand& strand) {
   if (life_ == nullptr || life_->number != life) return;
-  Executor::Task task = life_->strand.take();
+  Executor::Task task = strand.take();
   try {
     task();
   } catch (const KilledHere& killed) {
     task = nullptr;
     kill(killed.where);
+  } catch (const std::exception& thrown) {
+    task = nullptr;
+    world_.history.tell(Broken{fmt::format("the server threw: {}", thrown.what())});
+    kill("by an exception");
   }
 }
 
-void SimServer::request(Request request) {
-  if (life_ == nullptr) return;
+bool SimServer::request(Request request) {
+  if (life_ == nullptr) return false;
   Life& life = *life_;
-  life.strand.post([&life, request = std::move(request)] { request(life.service, life.pool); });
+  life.strand.post([&life, request = std::move(request)] { request({life.service, life.pool, life.events}); });
+  return true;
+}
+
+bool SimServer::bulk(BulkRequest request) {
+  if (life_ == nullptr) return false;
+  Life& life = *life_;
+  life.bulk.post([this, &life, request = std::move(request)] {
+    crash_point("before a log is written");
+    request(life.link);
+    crash_point("after a log was written");
+  });
+  return true;
+}
+
+void SimServer::on_death(std::function<void()> told) {
+  if (life_ != nullptr) life_->mourners.push_back(std::move(told));
+}
+
+/// A follower reads what is new and shows it.
+void SimServer::show_log(const RankKey& rank) {
+  std::uint64_t& position = shown_[rank];
+  const Result<store::LogSlice> slice = life_->logs.read(rank, position, std::size_t{1} << 20);
+  if (!slice.ok()) return world_.history.tell(Broken{"a log cannot be read: " + slice.error().describe()});
+  for (const store::LogRecord& record : slice->records) {
+    position += store::kLogRecordOverhead + record.bytes.size();
+    world_.history.tell(LogShown{rank, record.bytes});
+  }
 }
 
 void SimServer::reply(std::function<void()> to_network) {

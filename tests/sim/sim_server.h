@@ -1,43 +1,78 @@
 #pragma once
-#include <deque>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
-#include "adapters/agent_pool/agent_pool.h"
+#include "adapters/agent_pool/embedded_link.h"
 #include "jobs/job_service.h"
 #include "tests/sim/sim_ledger.h"
+#include "tests/sim/sim_log_store.h"
 
 namespace trainyard::sim_test {
+
+class SimStrand;
 
 /// Unwinds the server's code at the place where it is killed. Nothing of what it unwinds lives on: memory is lost with the process.
 struct KilledHere {
   std::string where;
 };
 
-/// The server process: the real JobService over the real AgentPool. It may die at every call that it makes to the outside and between any
-/// two tasks; only the ledger survives it.
+/// An ERROR event fails the run.
+class WatchfulLog final : public LogSink {
+ public:
+  WatchfulLog(World& world, std::string who) : world_(world), who_(std::move(who)) {}
+  void write(const LogEvent& event) override {
+    if (event.level == LogLevel::kError) world_.history.tell(Broken{"the " + who_ + " logged an error: " + std::string(event.name)});
+  }
+
+ private:
+  World& world_;
+  std::string who_;
+};
+
+/// What a request finds on the server's strand.
+struct ServerParts {
+  jobs::JobService& jobs;
+  adapters::agent_pool::AgentPool& pool;
+  adapters::agent_pool::EventSink& events;
+};
+
+/// The server process: the real JobService, JobEvents, AgentPool, EmbeddedLink (its half for logs) and WatchedLogStore. It may die at every
+/// call that it makes to the outside and between any two tasks; only the ledger and the log files survive it.
 class SimServer {
  public:
   struct Settings {
     std::uint64_t kill_one_in = 250;        ///< At each call out.
     std::uint64_t kill_during_one_in = 50;  ///< While a commit is on its way.
+    std::uint64_t power_loss_one_in = 4;    ///< Of its deaths.
+    std::uint64_t tracking_fails_one_in = 20;
     Duration down_max{15'000'000};
     Duration lease{15'000'000};
   };
-  using Request = std::function<void(jobs::JobService&, adapters::agent_pool::AgentPool&)>;
+  using Request = std::function<void(const ServerParts&)>;
+  using BulkRequest = std::function<void(agent::AgentLink&)>;
 
-  SimServer(World& world, SimLedger& ledger, Settings settings);
+  SimServer(World& world, SimLedger& ledger, SimLogStore& logs, Settings settings);
   ~SimServer();
 
   void boot();
   void kill(const std::string& where);
   /// Perhaps this life of the server ends soon: what was not durable by then is lost.
   void maybe_kill_during_commit();
-  bool is_up() const { return life_ != nullptr; }
+  /// Counts up; 0 while it is down.
+  std::uint64_t life() const { return life_ != nullptr ? lives_ : 0; }
   std::size_t kills() const { return kills_; }
-  /// A request reached the host; it is lost when no server listens.
-  void request(Request request);
+  /// A request reached the host; false when no server listens.
+  bool request(Request request);
+  /// The same for what runs beside the strand: the link's calls for logs.
+  bool bulk(BulkRequest request);
+  /// Runs `told` when this life of the server ends.
+  void on_death(std::function<void()> told);
   /// A reply leaves the server, if it is not killed on the way out.
   void reply(std::function<void()> to_network);
   /// Dies here, perhaps.
@@ -45,14 +80,18 @@ class SimServer {
 
  private:
   struct Life;
+  friend class SimStrand;
 
-  void run_one(std::uint64_t life);
+  void run_one(std::uint64_t life, SimStrand& strand);
+  void show_log(const RankKey& rank);
 
   World& world_;
   SimLedger& ledger_;
+  SimLogStore& logs_;
   const Settings settings_;
   std::uint64_t lives_ = 0;
   std::size_t kills_ = 0;
+  std::map<RankKey, std::uint64_t> shown_;  ///< How far those who follow logs have read.
   std::unique_ptr<Life> life_;
 };
 

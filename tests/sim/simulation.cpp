@@ -10,10 +10,12 @@ namespace trainyard::sim_test {
 using namespace std::chrono_literals;
 
 Simulation::Simulation(std::uint64_t seed, SimulationSettings settings)
-    : settings_(settings),
+    : seed_(seed),
+      settings_(settings),
       world_(seed),
       ledger_(world_, settings_.ledger),
-      server_(world_, ledger_, settings_.server),
+      logs_(world_, settings_.logs),
+      server_(world_, ledger_, logs_, settings_.server),
       clients_(world_, server_, settings_.clients) {
   for (std::int64_t i = 0; i < settings_.nodes; ++i) {
     // Every job fits on the nodes together, so that none waits for ever.
@@ -31,7 +33,7 @@ void Simulation::schedule_fault() {
 
 void Simulation::next_fault() {
   SimNode& node = *nodes_[world_.rng.below(nodes_.size())];
-  switch (world_.rng.below(8)) {
+  switch (world_.rng.below(10)) {
     case 0:
     case 1:
       return server_.kill("by a fault");
@@ -43,11 +45,15 @@ void Simulation::next_fault() {
     case 4:
       return replace(node);
     case 5:
-      world_.history.note("agent restarts: " + node.name().text);
-      return node.restart_agent();
+      return node.kill_agent("by a fault");
+    case 6:
+      return node.kill_warden();
+    case 7:
+      node.kill_agent("with its server");
+      return server_.kill("with an agent");
     default:
-      world_.history.note("the wall clock steps forward");
-      world_.clock.step_wall_clock(world_.between(1ms, 1h));
+      world_.history.note("the wall clock steps");
+      world_.clock.step_wall_clock(world_.between(-1h, 1h));
   }
 }
 
@@ -85,7 +91,9 @@ SimulationOutcome Simulation::run() {
   world_.history.tell(Finished{});
 
   SimulationOutcome outcome;
+  outcome.seed = seed_;
   outcome.violations = world_.history.violations();
+  outcome.tail = world_.history.tail();
   outcome.trace_hash = world_.history.trace_hash();
   outcome.jobs = clients_.acknowledged();
   outcome.server_kills = server_.kills();

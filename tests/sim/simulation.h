@@ -14,6 +14,7 @@ struct SimulationSettings {
   Clients::Settings clients;
   SimServer::Settings server;
   SimLedger::Settings ledger;
+  SimLogStore::Settings logs;
   SimNode::Settings node;
   Duration fault_span{150'000'000};  ///< Faults happen during this span; then everything heals.
   Duration fault_every_max{12'000'000};
@@ -21,7 +22,9 @@ struct SimulationSettings {
 };
 
 struct SimulationOutcome {
+  std::uint64_t seed = 0;
   std::vector<std::string> violations;
+  std::vector<std::string> tail;  ///< What happened last before the first of them.
   std::string trace_hash;
   std::size_t jobs = 0;
   std::size_t server_kills = 0;
@@ -40,9 +43,11 @@ class Simulation {
   void replace(SimNode& node);
   bool settled();
 
+  const std::uint64_t seed_;
   const SimulationSettings settings_;
   World world_;
   SimLedger ledger_;
+  SimLogStore logs_;
   SimServer server_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   Clients clients_;

@@ -18,13 +18,18 @@ SimulationOutcome run(std::uint64_t seed, const SimulationSettings& settings = {
 /// Fails with the first breaches of a run; each line names the seed.
 void expect_sound(const SimulationOutcome& outcome) {
   constexpr std::size_t kShown = 5;
+  if (!outcome.violations.empty()) {
+    std::string tail;
+    for (const std::string& line : outcome.tail) tail += line;
+    ADD_FAILURE() << "TRAINYARD_SIM_SEED=" << outcome.seed << " TRAINYARD_SIM_TRACE=1 repeats this run. Before its first breach:\n" << tail;
+  }
   for (std::size_t i = 0; i < outcome.violations.size() && i < kShown; ++i) ADD_FAILURE() << outcome.violations[i];
 }
 
 TEST(Simulation, invariants_hold_for_all_seeds) {
   const std::uint64_t only = from_environment("TRAINYARD_SIM_SEED", 0);
   const std::uint64_t first = only != 0 ? only : 1;
-  const std::uint64_t last = only != 0 ? only : from_environment("TRAINYARD_SIM_SEEDS", 200);
+  const std::uint64_t last = only != 0 ? only : from_environment("TRAINYARD_SIM_SEEDS", 300);
   std::size_t jobs = 0, kills = 0;
   for (std::uint64_t seed = first; seed <= last && !HasFailure(); ++seed) {
     const SimulationOutcome outcome = run(seed);
@@ -40,6 +45,14 @@ TEST(Simulation, invariants_hold_for_all_seeds) {
 TEST(Simulation, equal_seeds_give_equal_traces_and_others_do_not) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) EXPECT_EQ(run(seed).trace_hash, run(seed).trace_hash) << "seed " << seed;
   EXPECT_NE(run(1).trace_hash, run(2).trace_hash);
+}
+
+TEST(Simulation, log_store_that_forgets_to_sync_is_noticed) {
+  SimulationSettings settings;
+  settings.logs.forgets_sync = true;
+  const SimulationOutcome outcome = run(1, settings);
+  ASSERT_FALSE(outcome.violations.empty());
+  EXPECT_NE(outcome.violations.front().find("LogLinesOnceAndInOrder"), std::string::npos) << outcome.violations.front();
 }
 
 TEST(Simulation, ledger_that_answers_too_early_is_noticed) {

@@ -5,9 +5,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/failpoint.h"
+#include "base/rng.h"
+
 namespace trainyard::adapters::agent_pool {
 
-AgentPool::AgentPool(AgentPoolSettings settings, Deps deps) : settings_(settings), deps_(deps) { arm_lease_timer(); }
+AgentPool::AgentPool(AgentPoolSettings settings, Deps deps) : settings_(std::move(settings)), deps_(deps) {
+  if (settings_.epoch.empty()) settings_.epoch = secure_random_hex(8);
+  arm_lease_timer();
+}
 
 AgentPool::~AgentPool() { *alive_ = false; }
 
@@ -15,7 +21,7 @@ AgentPool::Node& AgentPool::node_of(const NodeName& name) {
   const auto [found, made] = nodes_.try_emplace(name);
   if (made) {
     found->second.view.name = name;
-    // Versions of an earlier server must not look like ours: they start from the clock.
+    // A version that an earlier server gave must not make a sync wait here: they start from the clock.
     found->second.version = static_cast<std::uint64_t>(micros(deps_.clock.now()));
     found->second.lease_ends = deps_.clock.monotonic_now() + 2 * settings_.lease;
   }
@@ -101,7 +107,7 @@ void AgentPool::changed(Node& node) {
 }
 
 exec::DesiredState AgentPool::desired_of(const Node& node) const {
-  exec::DesiredState state{node.version, {}};
+  exec::DesiredState state{node.version, {}, settings_.epoch};
   for (const auto& [rank, wanted] : node.wanted) state.ranks.push_back(wanted.desired);
   return state;
 }
@@ -111,11 +117,21 @@ void AgentPool::answer(Node& node, std::uint64_t waiting_id) {
   if (found == node.waiting.end()) return;
   const SyncDone done = std::move(found->second.done);
   node.waiting.erase(found);
+  tell(node, done);
+}
+
+void AgentPool::tell(const Node& node, const SyncDone& done) const {
+  if (const Result<void> hit = hit_failpoint("pool.before_answer"); !hit.ok()) return done(hit.error());
   done(desired_of(node));
 }
 
 void AgentPool::sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait, SyncDone done) {
+  if (const Result<void> hit = hit_failpoint("pool.before_report"); !hit.ok()) return done(hit.error());
   Node& node = node_of(observation.node);
+  // A report that was overtaken by a later one, perhaps of the next agent, is answered and says nothing.
+  if (node.synced && node.view.ready && node.host_boot == observation.host_boot && observation.stamp < node.stamp) return tell(node, done);
+  node.host_boot = observation.host_boot;
+  node.stamp = observation.stamp;
   const bool news = !node.synced || !node.view.ready || node.view.capacity != observation.capacity;
   node.synced = true;
   node.view.capacity = observation.capacity;
@@ -123,7 +139,8 @@ void AgentPool::sync(const exec::NodeObservation& observation, std::uint64_t see
   node.lease_ends = deps_.clock.monotonic_now() + settings_.lease;
   observe(node, observation);
   if (news && observer_ != nullptr) observer_->on_nodes_changed();
-  if (node.version != seen_version || wait <= Duration(0)) return done(desired_of(node));
+  if (const Result<void> hit = hit_failpoint("pool.after_report"); !hit.ok()) return done(hit.error());
+  if (node.version != seen_version || wait <= Duration(0)) return tell(node, done);
 
   const std::uint64_t id = ++last_waiting_;
   node.waiting.emplace(id, Waiting{seen_version, std::move(done)});
@@ -146,7 +163,7 @@ void AgentPool::observe(Node& node, const exec::NodeObservation& observation) {
   for (const exec::RankObservation& seen : observation.ranks) {
     present.insert(seen.rank);
     const auto wanted = node.wanted.find(seen.rank);
-    if (wanted == node.wanted.end()) continue;
+    if (wanted == node.wanted.end() || wanted->second.lost) continue;
     wanted->second.started = true;
     wanted->second.seen_boot = observation.boot_id;
     if (observer_ == nullptr || seen.phase == exec::RankObservation::Phase::kStarting) continue;
@@ -155,14 +172,18 @@ void AgentPool::observe(Node& node, const exec::NodeObservation& observation) {
   }
   std::vector<RankKey> gone;
   for (const auto& [rank, wanted] : node.wanted) {
-    if (wanted.started && !present.contains(rank) && wanted.seen_boot != observation.boot_id) gone.push_back(rank);
+    if (wanted.started && !wanted.lost && !present.contains(rank) && wanted.seen_boot != observation.boot_id) gone.push_back(rank);
   }
   if (!gone.empty())
     lose_ranks(node, gone, fmt::format("the warden of node {} is another one and does not have them", node.view.name.text));
 }
 
+/// The node keeps what it has of them until their loss is durable and they are forgotten: a kill waits for its reason.
 void AgentPool::lose_ranks(Node& node, const std::vector<RankKey>& ranks, const std::string& why) {
-  for (const RankKey& rank : ranks) node.wanted.erase(rank);
+  for (const RankKey& rank : ranks) {
+    Wanted& wanted = node.wanted.at(rank);
+    wanted.lost = wanted.desired.given_up = true;
+  }
   changed(node);
   // Posted: the caller may be inside a call of the observer.
   deps_.strand.post([this, alive = alive_, ranks, why] {
@@ -184,7 +205,9 @@ void AgentPool::check_leases() {
     if (deps_.clock.monotonic_now() < node.lease_ends) continue;
     news |= std::exchange(node.view.ready, false);
     std::vector<RankKey> ranks;
-    for (const auto& [rank, wanted] : node.wanted) ranks.push_back(rank);
+    for (const auto& [rank, wanted] : node.wanted) {
+      if (!wanted.lost) ranks.push_back(rank);
+    }
     if (ranks.empty()) continue;
     deps_.log.write({LogLevel::kWarning, "pool.lease_expired", {{"node", name.text}, {"ranks", static_cast<std::int64_t>(ranks.size())}}});
     lose_ranks(node, ranks, fmt::format("node {} was silent for longer than its lease of {}", name.text, format_duration(settings_.lease)));

@@ -15,6 +15,7 @@ namespace trainyard::adapters::agent_pool {
 
 struct AgentPoolSettings {
   Duration lease{15'000'000};  ///< A node that is silent for this long has lost its ranks; once more after a restart of the server.
+  std::string epoch;           ///< Names this life of the server to its agents; empty: drawn at random.
 };
 
 /// Takes the event lines of ranks. `append` is called on the strand; `done` gets the durable count and runs there too.
@@ -28,7 +29,8 @@ class EventSink {
 };
 
 /// Capacity made of agents. It holds, for every node, the complete set of ranks the node should have; agents post what they have and are
-/// answered with that set. Level-triggered: no message needs to arrive exactly once. Lives on the strand, but for `holds`.
+/// answered with that set. Level-triggered: no message needs to arrive exactly once. Lives on the strand, but for `holds`. Failpoints:
+/// "pool.before_report", "pool.after_report", "pool.before_answer".
 class AgentPool final : public exec::ExecutionBackend {
  public:
   struct Deps {
@@ -64,6 +66,7 @@ class AgentPool final : public exec::ExecutionBackend {
     exec::DesiredRank desired;
     std::string seen_boot;  ///< Boot of the warden that had this rank; empty: none was seen yet.
     bool started = false;   ///< Some warden had it.
+    bool lost = false;      ///< Reported as lost: what the node says of it counts no more, and it stays until it is forgotten.
   };
   struct Waiting {
     std::uint64_t seen_version = 0;
@@ -72,6 +75,8 @@ class AgentPool final : public exec::ExecutionBackend {
   struct Node {
     exec::NodeView view;
     bool synced = false;  ///< False for a node known from adopted attempts only.
+    std::string host_boot;
+    std::uint64_t stamp = 0;  ///< Of the newest report.
     std::uint64_t version = 0;
     MonotonicPoint lease_ends;
     std::map<RankKey, Wanted> wanted;
@@ -82,6 +87,7 @@ class AgentPool final : public exec::ExecutionBackend {
   void want(const exec::GangLaunch& launch, bool adopted);
   void changed(Node& node);
   void answer(Node& node, std::uint64_t waiting_id);
+  void tell(const Node& node, const SyncDone& done) const;
   exec::DesiredState desired_of(const Node& node) const;
   void observe(Node& node, const exec::NodeObservation& observation);
   void lose_ranks(Node& node, const std::vector<RankKey>& ranks, const std::string& why);

@@ -196,8 +196,13 @@ TEST_F(AgentPoolTest, silent_node_loses_its_ranks_after_the_lease_and_drops_them
   EXPECT_TRUE(world.pool.holds({JobId(1), AttemptNumber(1)})) << "until it is forgotten";
   world.agent("a").silent = false;
   world.sync_all();
+  ASSERT_EQ(world.agent("a").desired.ranks.size(), 1u) << "nothing is killed before its loss is durable";
+  EXPECT_TRUE(world.agent("a").desired.ranks[0].given_up) << "nor started any more";
+  world.observe(one_rank(1, "a").ranks[0].rank, exec::RankExit{.code = 1});
+  EXPECT_TRUE(seen.exits.empty()) << "what the node says of it counts no more";
+  world.pool.forget({JobId(1), AttemptNumber(1)});
+  world.sync_all();
   EXPECT_TRUE(world.agent("a").desired.ranks.empty()) << "the node is to kill what it still has";
-  EXPECT_TRUE(seen.exits.empty());
 }
 
 TEST_F(AgentPoolTest, rank_that_another_warden_does_not_have_is_lost) {
@@ -210,6 +215,26 @@ TEST_F(AgentPoolTest, rank_that_another_warden_does_not_have_is_lost) {
   world.agent("a").observation.boot_id = "next";
   world.sync_all();
   EXPECT_EQ(seen.lost, (std::set<RankKey>{rank}));
+}
+
+TEST_F(AgentPoolTest, report_that_a_later_one_overtook_says_nothing) {
+  const exec::NodeObservation early = world.agent("a").observation;
+  world.pool.launch(one_rank(1, "a"));
+  const RankKey rank = one_rank(1, "a").ranks[0].rank;
+  world.agent("a").observation.boot_id = "next";
+  world.agent("a").observation.stamp = 2;
+  world.observe(rank);
+  exec::NodeObservation late = early;
+  late.stamp = 1;
+  exec::DesiredState answered;
+  world.pool.sync(late, 0, Duration(0), [&](const Result<exec::DesiredState>& state) { answered = *state; });
+  world.strand.run_ready();
+  EXPECT_TRUE(seen.lost.empty()) << "the warden before does not have what the present one runs";
+  EXPECT_EQ(answered.ranks.size(), 1u) << "it is answered all the same";
+  late.host_boot = "anew";
+  world.pool.sync(late, 0, Duration(0), [](const Result<exec::DesiredState>&) {});
+  world.strand.run_ready();
+  EXPECT_EQ(seen.lost.size(), 1u) << "a host that started anew counts from the beginning";
 }
 
 TEST_F(AgentPoolTest, rank_that_never_started_is_left_to_the_next_warden) {

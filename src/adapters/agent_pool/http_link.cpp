@@ -17,8 +17,11 @@ Error error_of(const net::Response& response) {
   Error error = unavailable(code.empty() ? "http.status" : code,
                             fmt::format("the server answered {}: {}", response.status, body.ok() ? (*body)["detail"].text() : ""));
   if (response.status == 401 || response.status == 403) error.category = Category::kUnauthenticated;
-  if (response.status == 409) error.category = Category::kAborted;
-  if (response.status == 412) error.category = Category::kFailedPrecondition;
+  // The agent gives up output that is damaged or does not fit, so the category must arrive as the embedded link shows it.
+  for (const Category category : {Category::kInvalidArgument, Category::kFailedPrecondition, Category::kAborted, Category::kDataLoss,
+                                  Category::kResourceExhausted, Category::kNotFound}) {
+    if (body.ok() && (*body)["category"].text() == name_of(category)) error.category = category;
+  }
   return error;
 }
 

@@ -101,6 +101,7 @@ class Stream {
   Result<void> open_segment() {
     if (!segments_.empty()) TRY(sync());
     TRY(files_.create(segments_.size(), end()));
+    FAILPOINT("log.after_new_segment");
     segments_.push_back({end(), 0});
     unsynced_from_ = std::min(unsynced_from_, segments_.size() - 1);
     names_unsynced_ = true;
@@ -158,6 +159,7 @@ class LocalLogStore final : public store::LogStore {
   explicit LocalLogStore(std::string root) : root_(std::move(root)) {}
 
   Result<std::uint64_t> append(const RankKey& rank, std::uint64_t offset, std::string_view encoded) override {
+    FAILPOINT("log.before_append");
     if (store::intact_log_prefix(encoded) != encoded.size()) return malformed(fmt::format("offset {}", offset));
     Stripe& stripe = stripe_of(rank);
     const std::lock_guard lock(stripe.mutex);
@@ -185,7 +187,9 @@ class LocalLogStore final : public store::LogStore {
     Stripe& stripe = stripe_of(rank);
     const std::lock_guard lock(stripe.mutex);
     ASSIGN_OR_RETURN(Stream* const stream, find(stripe, rank));
-    return stream->sync();
+    TRY(stream->sync());
+    FAILPOINT("log.after_sync");
+    return {};
   }
 
   Result<std::uint64_t> end_offset(const RankKey& rank) override {

@@ -38,6 +38,7 @@ Result<void> TrackSink::start_run(const jobs::RunStart& start) {
   run.started_ms = millis(start.started_at);
   run.tags = {{"trainyard.job_id", start.job.text()}, {"trainyard.kind", start.kind}};
   if (!start.dataset.empty()) run.tags.push_back({std::string(track::kDatasetTag), start.dataset});
+  if (start.synthetic) run.tags.push_back({std::string(track::kSyntheticTag), "true"});
   const Result<track::Run> created = tracking_.runs().create(run);
   if (created.ok()) return {};
   if (created.error().category != Category::kAlreadyExists) return created.error();

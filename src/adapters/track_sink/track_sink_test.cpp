@@ -9,8 +9,9 @@ namespace {
 
 class TrackSinkTest : public track::testing::TrackingTest {
  protected:
-  void start() {
-    ASSERT_TRUE(sink.start_run({run, JobId{17}, "train-final", "train", "fashion@3/curated", time_from_micros(5'000'000)}).ok());
+  void start(bool synthetic = false) {
+    const TimePoint begin = time_from_micros(5'000'000);
+    ASSERT_TRUE(sink.start_run({run, JobId{17}, "train-final", "train", "fashion@3/curated", synthetic, begin}).ok());
   }
   Result<void> record(std::uint32_t attempt, std::vector<jobs::MetricPoint> points) {
     return sink.record_metrics(run, AttemptNumber{attempt}, points);
@@ -22,6 +23,14 @@ class TrackSinkTest : public track::testing::TrackingTest {
   const RunId run{"00000000000000010000000000000011"};
   TrackSink sink{tracking};
 };
+
+TEST_F(TrackSinkTest, run_on_made_up_data_is_tagged) {
+  start(true);
+  const track::Run stored = tracking.runs().get(run).value();
+  ASSERT_EQ(stored.tags.size(), 5u);
+  EXPECT_EQ(stored.tags[1].key, track::kSyntheticTag);
+  EXPECT_EQ(stored.tags[1].value, "true");
+}
 
 TEST_F(TrackSinkTest, run_of_a_job_starts_logs_and_ends) {
   start();

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 namespace trainyard::api {
 namespace {
 
 constexpr std::size_t kBodyMax = std::size_t{8} << 20;
+constexpr std::uint64_t kWaitMaxMicros = 3'600'000'000;
 
 Result<std::uint64_t> number(const std::string& text, std::string_view what) {
   const Result<std::uint64_t> value = Document(text).as_unsigned();
@@ -13,11 +16,19 @@ Result<std::uint64_t> number(const std::string& text, std::string_view what) {
   return value;
 }
 
+/// The same for what is kept in fewer bits: a number that does not fit must not pass for another.
+Result<std::uint64_t> number_up_to(std::uint64_t max, const std::string& text, std::string_view what) {
+  ASSIGN_OR_RETURN(const std::uint64_t value, number(text, what));
+  if (value > max) return invalid_argument("query.number", fmt::format("{} must be at most {}: {}", what, max, text));
+  return value;
+}
+
 Result<RankKey> rank_of(const net::Request& request) {
+  constexpr std::uint64_t kMax = std::numeric_limits<std::uint32_t>::max();
   RankKey rank;
   ASSIGN_OR_RETURN(rank.attempt.job.value, number(request.path_parameters.at("job"), "job"));
-  ASSIGN_OR_RETURN(const std::uint64_t attempt, number(request.path_parameters.at("attempt"), "attempt"));
-  ASSIGN_OR_RETURN(const std::uint64_t index, number(request.path_parameters.at("rank"), "rank"));
+  ASSIGN_OR_RETURN(const std::uint64_t attempt, number_up_to(kMax, request.path_parameters.at("attempt"), "attempt"));
+  ASSIGN_OR_RETURN(const std::uint64_t index, number_up_to(kMax, request.path_parameters.at("rank"), "rank"));
   rank.attempt.attempt.value = static_cast<std::uint32_t>(attempt);
   rank.rank = static_cast<std::uint32_t>(index);
   return rank;
@@ -27,7 +38,7 @@ void sync(const AgentContext& context, const net::Request& request, const net::R
   const Result<Document> body = parse_json(request.body);
   Result<exec::NodeObservation> observation = body.ok() ? exec::node_observation_from(*body) : Result<exec::NodeObservation>(body.error());
   const Result<std::uint64_t> seen = number(request.query_value("seen").value_or("0"), "seen");
-  const Result<std::uint64_t> wait = number(request.query_value("wait_us").value_or("0"), "wait_us");
+  const Result<std::uint64_t> wait = number_up_to(kWaitMaxMicros, request.query_value("wait_us").value_or("0"), "wait_us");
   for (const Error* error :
        {observation.ok() ? nullptr : &observation.error(), seen.ok() ? nullptr : &seen.error(), wait.ok() ? nullptr : &wait.error()}) {
     if (error != nullptr) return responder->respond(net::problem_response(*error, request.request_id));
@@ -52,7 +63,9 @@ std::vector<std::string> lines_of(std::string_view body) {
 /// One of the four transfers of a rank; blocks.
 Result<std::uint64_t> transfer(agent::AgentLink& link, const net::Request& request) {
   ASSIGN_OR_RETURN(const RankKey rank, rank_of(request));
-  const bool log = request.path_parameters.at("what") == "log";
+  const std::string& what = request.path_parameters.at("what");
+  if (what != "log" && what != "events") return not_found("http.no_route", "a rank has a log and events, no " + what);
+  const bool log = what == "log";
   if (request.method == "GET") return log ? link.log_end(rank) : link.events_end(rank);
   ASSIGN_OR_RETURN(const std::uint64_t from, number(request.query_value(log ? "offset" : "first").value_or(""), log ? "offset" : "first"));
   return log ? link.append_log(rank, from, request.body) : link.append_events(rank, from, lines_of(request.body));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "access/token_authorizer.h"
 #include "api/mlflow/internal/artifact_routes.h"
 #include "api/mlflow/internal/calls.h"
 #include "api/mlflow/internal/errors.h"
@@ -25,11 +26,22 @@ Result<Document> answer(const MlflowContext& context, internal::CallHandler hand
   return handler(Call{fields, request.principal, context.tracking, context.clock});
 }
 
+net::Response response_of(const Result<Document>& message) {
+  return message.ok() ? net::json_response(200, *message) : internal::error_response(message.error());
+}
+
+/// Whether a job may have been faster than the writing of its own run.
+bool came_too_early(const Result<Document>& message, const Request& request) {
+  return !message.ok() && message.error().id == "track.unknown_run" && access::attempt_of(request.principal).has_value();
+}
+
 net::Handler on_blocking_thread(const MlflowContext& context, internal::CallHandler handler) {
   return [context, handler](Request request, ResponderPtr responder) {
     context.blocking.post([context, handler, request = std::move(request), responder = std::move(responder)] {
       const Result<Document> message = answer(context, handler, request);
-      responder->respond(message.ok() ? net::json_response(200, *message) : internal::error_response(message.error()));
+      if (!came_too_early(message, request)) return responder->respond(response_of(message));
+      context.run_writer.post(
+          [context, handler, request, responder] { responder->respond(response_of(answer(context, handler, request))); });
     });
   };
 }

@@ -10,9 +10,11 @@ struct MlflowSettings {
   std::size_t artifact_body_max = std::size_t{256} << 20;  ///< Bodies are held in memory while they are stored.
 };
 
-/// What the routes work on; all of it outlives the HTTP server. `blocking` is a thread for database and file access.
+/// What the routes work on; all of it outlives the HTTP server.
 struct MlflowContext {
-  Executor& blocking;
+  Executor& blocking;    ///< For the database.
+  Executor& bulk;        ///< For the bytes of artifacts, which take their time.
+  Executor& run_writer;  ///< Where the runs of jobs are opened. A job that names its run before that is done is answered behind it.
   track::Tracking& tracking;
   const Clock& clock;
   MlflowSettings settings = {};

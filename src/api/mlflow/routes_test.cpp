@@ -1,5 +1,6 @@
 #include "api/mlflow/routes.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/testing/manual_executor.h"
@@ -13,12 +14,14 @@ class MlflowRoutesTest : public track::testing::TrackingTest {
  protected:
   void SetUp() override {
     TrackingTest::SetUp();
-    add_mlflow_routes(router, {blocking, tracking, clock, {}});
+    add_mlflow_routes(router, {blocking, bulk, run_writer, tracking, clock, {}});
   }
 
   net::Response send(net::Request request) {
     const net::testing::FakeAnswerPtr answer = net::testing::start_call(router, std::move(request));
     blocking.run_ready();
+    bulk.run_ready();
+    run_writer.run_ready();
     return answer->wait().value();
   }
   net::Response call(std::string method, std::string_view target, std::string body = {}, std::string_view type = "application/json") {
@@ -44,6 +47,8 @@ class MlflowRoutesTest : public track::testing::TrackingTest {
   }
 
   trainyard::testing::ManualExecutor blocking{clock};
+  trainyard::testing::ManualExecutor bulk{clock};
+  trainyard::testing::ManualExecutor run_writer{clock};
   net::testing::FakeAuthorizer authorizer;
   net::Router router{authorizer};
 };
@@ -84,6 +89,14 @@ TEST_F(MlflowRoutesTest, wire_rules_of_protobuf_are_followed) {
   EXPECT_EQ(call("POST", "/api/2.0/mlflow/experiments/create", R"({"name":"y"})", "text/plain").body,
             R"({"error_code":"INVALID_PARAMETER_VALUE","message":"Bad Request. Content-Type must be one of ['application/json']."})");
   EXPECT_EQ(call("POST", "/ajax-api/2.0/mlflow/experiments/create", R"({"name":"z"})", "application/json; charset=utf-8").status, 200);
+}
+
+TEST_F(MlflowRoutesTest, unfit_filter_is_refused_where_there_are_no_runs) {
+  for (const char* filter : {"metrics.loss = 'x'", "params.depth > 3", "params.depth = 3", "attributes.unknown = 'x'"}) {
+    EXPECT_EQ(bad("POST", "runs/search", fmt::format(R"({{"experiment_ids":["0"],"filter":"{}"}})", filter)).substr(0, 27),
+              "400 INVALID_PARAMETER_VALUE")
+        << filter;
+  }
 }
 
 TEST_F(MlflowRoutesTest, errors_have_the_names_and_texts_clients_match_on) {
@@ -151,6 +164,44 @@ TEST_F(MlflowRoutesTest, artifacts_are_put_listed_ranged_and_removed) {
   EXPECT_EQ(call("DELETE", root + "model").body, "{}");
   EXPECT_EQ(call("GET", root + "model/a%20b.txt").status, 404);
   EXPECT_EQ(call("POST", "/api/2.0/mlflow-artifacts/mpu/create/x", "{}").status, 501);
+}
+
+TEST_F(MlflowRoutesTest, stored_bytes_hold_up_no_call) {
+  const std::string id = new_run();
+  const net::testing::FakeAnswerPtr put = net::testing::start_call(
+      router, net::testing::make_request("PUT", "/api/2.0/mlflow-artifacts/artifacts/0/" + id + "/artifacts/a", "bytes"));
+  const net::testing::FakeAnswerPtr get =
+      net::testing::start_call(router, net::testing::make_request("GET", "/api/2.0/mlflow/runs/get?run_id=" + id));
+  blocking.run_ready();
+  EXPECT_FALSE(put->answered());
+  EXPECT_TRUE(get->answered());
+  bulk.run_ready();
+  EXPECT_EQ(put->wait()->status, 200);
+}
+
+TEST_F(MlflowRoutesTest, job_that_is_faster_than_its_run_is_answered_behind_it) {
+  net::testing::FakeAuthorizer job({"job:17/1", "runner"});
+  net::Router jobs(job);
+  add_mlflow_routes(jobs, {blocking, bulk, run_writer, tracking, clock, {}});
+  const RunId id{"00000000000000010000000000000011"};
+  const auto log = [&] {
+    net::Request request = net::testing::make_request("POST", "/api/2.0/mlflow/runs/log-metric",
+                                                      R"({"run_id":")" + id.text + R"(","key":"loss","value":1,"timestamp":1})");
+    request.headers.add("Content-Type", "application/json");
+    return net::testing::start_call(jobs, std::move(request));
+  };
+  run_writer.post([this, id] {
+    track::NewRun run;
+    run.id = id;
+    run.experiment = {"0"};
+    EXPECT_TRUE(tracking.runs().create(run).ok());
+  });
+  const net::testing::FakeAnswerPtr early = log();
+  blocking.run_ready();
+  EXPECT_FALSE(early->answered());
+  run_writer.run_ready();
+  EXPECT_EQ(early->wait()->status, 200);
+  EXPECT_EQ(tracking.runs().get(id)->metrics.size(), 1u);
 }
 
 TEST_F(MlflowRoutesTest, paths_cannot_leave_the_artifact_root) {

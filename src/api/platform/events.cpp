@@ -115,8 +115,8 @@ void follow(JobContext context, JobId job, EventNumber after, const net::Respond
   static std::atomic<int> open_streams{0};
   if (open_streams.fetch_add(1) >= kStreamsMax) {
     --open_streams;
-    return responder->respond(net::problem_response(
-        Error{Category::kResourceExhausted, "events.too_many", "too many clients follow events: try again later", {}, {}}, request_id));
+    return responder->respond(
+        net::problem_response(unavailable("events.too_many", "too many clients follow events: try again later"), request_id));
   }
   net::Response head;
   head.headers.set("Content-Type", "text/event-stream");

@@ -28,7 +28,7 @@ struct JobContext {
   SubmissionResolver& resolver;
 };
 
-/// "17" or "last" (the newest). Errors: INVALID_ARGUMENT "job.id".
+/// "17". Errors: INVALID_ARGUMENT "job.id".
 Result<JobId> parse_job_id(std::string_view text);
 
 /// Fetches a job as of the last commit, live or ended, and calls `done` on the strand or the reading thread. Errors: NOT_FOUND

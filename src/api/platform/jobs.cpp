@@ -13,7 +13,7 @@ namespace trainyard::api {
 namespace {
 
 constexpr std::size_t kListMax = 1'000;
-constexpr std::int64_t kWaitMaxSeconds = 50;  // Below the request deadline of the server.
+constexpr std::uint64_t kWaitMaxSeconds = 50;  // Below the request deadline of the server.
 
 net::Response job_response(const jobs::Job& job, int status = 200) { return net::json_response(status, jobs::job_view(job)); }
 
@@ -145,10 +145,11 @@ void get(JobContext context, const net::Request& request, const net::ResponderPt
   if (!id.ok() || !wait.ok()) return responder->respond(net::problem_response(id.ok() ? wait.error() : id.error(), request.request_id));
   if (*wait == 0) return get_now(context, *id, responder, request.request_id);
 
-  const Duration span = std::chrono::seconds(std::min<std::int64_t>(static_cast<std::int64_t>(*wait), kWaitMaxSeconds));
+  const Duration span = std::chrono::seconds(std::min<std::uint64_t>(*wait, kWaitMaxSeconds));
   context.strand.post([context, id = *id, span, responder, request_id = request.request_id] {
     context.jobs.get(id, [context, id, span, responder, request_id](const Result<jobs::Job>& job) {
-      if (!job.ok()) return get_now(context, id, responder, request_id);
+      // The event of an end that is known here may have been told already.
+      if (!job.ok() || is_terminal(job->state)) return get_now(context, id, responder, request_id);
       const auto answer = [context, id, responder, request_id] { get_now(context, id, responder, request_id); };
       std::make_shared<JobWait>(context, id, answer)->start(span);  // shared: see JobWait::start
     });

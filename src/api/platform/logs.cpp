@@ -117,14 +117,12 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
   }
 
  private:
-  /// Any thread. Several wake-ups before the next round count as one.
+  /// Any thread. Several wake-ups count as one until the job has been looked at; what happens later needs another round.
   void wake() {
     if (wake_pending_.exchange(true)) return;
     find_job(context_, options_.job, [self = shared_from_this()](Result<jobs::Job> job) {
-      self->context_.reads.post([self, job = std::move(job)] {
-        self->wake_pending_ = false;
-        self->round(job);
-      });
+      self->wake_pending_ = false;
+      self->context_.reads.post([self, job = std::move(job)] { self->round(job); });
     });
   }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "api/platform/job_context.h"
+
 namespace trainyard::api {
 namespace {
 
@@ -17,7 +19,7 @@ net::Response decision_response(std::string_view decision) {
 
 void add_trial_routes(net::Router& router, Executor& strand, Clock& clock, tune::StudyBoard& board) {
   const auto serve = [&strand, &clock, &board](const net::Request& request, const net::ResponderPtr& responder) {
-    const Result<std::int64_t> job = Document(request.path_parameters.at("job")).as_int();
+    const Result<JobId> job = parse_job_id(request.path_parameters.at("job"));
     const Result<std::int64_t> step = Document(request.path_parameters.at("step")).as_int();
     const Result<std::int64_t> wait = Document(request.query_value("wait").value_or("0")).as_int();
     if (!job.ok() || !step.ok() || !wait.ok()) {
@@ -25,14 +27,14 @@ void add_trial_routes(net::Router& router, Executor& strand, Clock& clock, tune:
           net::problem_response(invalid_argument("query.number", "job, step and wait must be integers"), request.request_id));
     }
     const Duration span = std::chrono::seconds(std::clamp<std::int64_t>(*wait, 0, kWaitMaxSeconds));
-    strand.post([&strand, &clock, &board, id = JobId(static_cast<std::uint64_t>(*job)), step = *step, span, responder] {
+    strand.post([&strand, &clock, &board, id = *job, step = *step, span, responder] {
       auto answered = std::make_shared<bool>(false);  // shared: between the answer and the timer
-      board.ask(id, step, [responder, answered](std::optional<tune::RungDecision> decision) {
+      const tune::StudyBoard::QuestionId question = board.ask(id, step, [responder, answered](std::optional<tune::RungDecision> decision) {
         if (std::exchange(*answered, true)) return;
         responder->respond(decision_response(!decision ? "pending" : *decision == tune::RungDecision::kStop ? "stop" : "continue"));
       });
-      strand.post_at(clock.monotonic_now() + span, [&board, id, step, responder, answered] {
-        if (!*answered) board.give_up(id, step);
+      strand.post_at(clock.monotonic_now() + span, [&board, question, answered] {
+        if (!*answered) board.give_up(question);
       });
     });
   };

@@ -9,7 +9,7 @@
 namespace trainyard::api {
 namespace {
 
-constexpr std::int64_t kWaitMaxSeconds = 50;  // Below the request deadline of the server.
+constexpr std::uint64_t kWaitMaxSeconds = 50;  // Below the request deadline of the server.
 constexpr std::size_t kListMax = 200;
 
 using workflow::WorkflowRun;
@@ -42,13 +42,15 @@ void run(WorkflowContext context, const net::Request& request, const net::Respon
   Result<Document> body = parse_yaml(request.body, request.query_value("file").value_or("workflow.yaml"));
   if (body.ok()) body = workflow::resolve_directory(*body, request.query_value("directory").value_or(""));
   if (!body.ok()) return responder->respond(net::problem_response(body.error(), request.request_id));
+  const std::string key(request.headers.get("idempotency-key").value_or(""));
   context.strand.post(
-      [context, source = std::move(body).value(), responder, request_id = request.request_id, owner = request.principal.name] {
-        context.workflows.submit(source, owner, [context, responder, request_id](const Result<WorkflowRunId>& id) {
+      [context, source = std::move(body).value(), responder, request_id = request.request_id, owner = request.principal.name, key] {
+        const auto done = [context, responder, request_id](const Result<WorkflowRunId>& id) {
           if (!id.ok()) return responder->respond(net::problem_response(id.error(), request_id));
           // The run becomes readable with the write that this is a release of.
           context.strand.post([context, id = *id, responder, request_id] { answer(context, id, 201, responder, request_id); });
-        });
+        };
+        key.empty() ? context.workflows.submit(source, owner, done) : context.workflows.submit_once(source, owner, key, done);
       });
 }
 
@@ -96,7 +98,7 @@ void get(WorkflowContext context, const net::Request& request, const net::Respon
   const Result<std::uint64_t> id = parse_number(request.path_parameters.at("id"), "the id of a workflow run");
   const Result<std::uint64_t> wait = parse_number(request.query_value("wait").value_or("0"), "wait");
   if (!id.ok() || !wait.ok()) return responder->respond(net::problem_response(id.ok() ? wait.error() : id.error(), request.request_id));
-  const Duration span = std::chrono::seconds(std::min<std::int64_t>(static_cast<std::int64_t>(*wait), kWaitMaxSeconds));
+  const Duration span = std::chrono::seconds(std::min<std::uint64_t>(*wait, kWaitMaxSeconds));
   context.strand.post([context, id = WorkflowRunId(*id), span, responder, request_id = request.request_id] {
     context.workflows.get(id, [context, id, span, responder, request_id](const Result<WorkflowRun>& live) {
       const auto done = [context, id, responder, request_id] { answer(context, id, 200, responder, request_id); };

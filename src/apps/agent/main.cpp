@@ -9,6 +9,7 @@
 #include "agent/agent.h"
 #include "apps/programs.h"
 #include "base/describe.h"
+#include "base/failpoint.h"
 
 namespace trainyard::apps {
 namespace {
@@ -89,6 +90,7 @@ int run(const Options& options) {
 }  // namespace trainyard::apps
 
 int main(int argc, char** argv) {
+  trainyard::arm_failpoints_from_environment();
   trainyard::apps::Options options;
   CLI::App app{"Joins this machine to a Trainyard server as a node.", "trainyard-agent"};
   trainyard::apps::add_options(app, options);

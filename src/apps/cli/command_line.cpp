@@ -69,6 +69,7 @@ std::string table(const std::vector<std::string>& header, const std::vector<std:
     for (std::size_t i = 0; i < cells.size(); ++i) {
       text += i + 1 < cells.size() ? fmt::format("{:<{}}  ", cells[i], widths[i]) : cells[i];
     }
+    text.erase(text.find_last_not_of(' ') + 1);
     return text + "\n";
   };
   std::string text = line(header);
@@ -86,6 +87,31 @@ void print(const CommandContext& context, const Document& document, const std::f
     text = for_people(document);
   }
   fmt::print("{}", text);
+}
+
+void print_list(const CommandContext& context, const Document& document, const std::vector<std::string>& header,
+                const std::vector<std::vector<std::string>>& rows) {
+  if (context.output != "table") return print(context, document, [](const Document&) { return std::string(); });
+  if (context.quiet) {
+    for (const auto& row : rows) fmt::print("{}\n", row.front());
+    return;
+  }
+  if (rows.empty()) return fmt::print(stderr, "there are none yet\n");
+  fmt::print("{}", table(header, rows));
+}
+
+std::string cell(std::string_view key, const Document& value) {
+  if (value.is_null()) return "-";
+  if (value.is_string()) return key.ends_with("_at") ? age(value.text()) : value.text();
+  std::string text;
+  const auto add = [&text](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+  for (const auto& [name, item] : value.members()) add(name + "=" + cell(name, item));
+  for (const Document& item : value.items()) {
+    // A layer of a dataset: its newest version says enough.
+    add(item["layer"].is_null() ? cell("", item) : fmt::format("{}@{}", item["layer"].text(), cell("", item["version"])));
+  }
+  if (value.is_object() || value.is_array()) return text.empty() ? "-" : text;
+  return to_json(value);
 }
 
 std::string age(const std::string& rfc3339) {

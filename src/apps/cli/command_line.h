@@ -4,12 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "apps/usage.h"
 #include "base/document.h"
 #include "client/api_client.h"
-
-namespace CLI {
-class App;
-}
 
 namespace trainyard::apps {
 
@@ -34,10 +31,11 @@ struct CommandContext {
   std::string url;         ///< --url
   std::string token_file;  ///< --token-file
   std::string output = "table";
+  std::string version;  ///< Of this build.
   bool quiet = false;
   int exit_code = kOk;
 
-  /// Connects to the server found by flags, environment or the user's data directory. Errors: FAILED_PRECONDITION "client.no_server".
+  /// Connects to the server found by flags, environment or the user's data directory. Errors: UNAVAILABLE "client.no_server".
   Result<std::unique_ptr<client::ApiClient>> connect() const;
 
   /// Prints the error with a next step to stderr and sets the exit code.
@@ -55,6 +53,11 @@ void add_demo_command(CLI::App& app, CommandContext& context);
 
 /// Prints columns aligned, with a header; for people.
 std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
+/// Prints a list: `rows` as a table for people, the first column alone with --quiet, else `document`. An empty list is said on stderr.
+void print_list(const CommandContext& context, const Document& document, const std::vector<std::string>& header,
+                const std::vector<std::vector<std::string>>& rows);
+/// A value as a cell of a table: times as ages, lists and objects in short.
+std::string cell(std::string_view key, const Document& value);
 /// Prints `document` as the output format asks for, or calls `for_people`.
 void print(const CommandContext& context, const Document& document, const std::function<std::string(const Document&)>& for_people);
 /// "12s ago", "3m ago".

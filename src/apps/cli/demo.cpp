@@ -1,129 +1,33 @@
 #include "apps/cli/demo.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
-#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
+#include "apps/cli/demo_keeper.h"
+#include "apps/cli/demo_report.h"
+#include "apps/cli/signal_watch.h"
 #include "apps/cli/workflow_view.h"
-#include "apps/programs.h"
 #include "base/file.h"
 #include "base/time.h"
-
-extern char** environ;
 
 namespace trainyard::apps {
 namespace {
 
-/// A `trainyard-server up` of this process, tied to it by a lifeline pipe.
-class DemoServer {
- public:
-  DemoServer(const DemoServer&) = delete;
-  DemoServer& operator=(const DemoServer&) = delete;
-  ~DemoServer() {
-    if (!released_) stop();
-  }
+constexpr std::size_t kPipelineMax = std::size_t{1} << 20;
+constexpr std::size_t kLogLines = 20;
 
-  static Result<std::unique_ptr<DemoServer>> start(const std::string& data, bool keep);
-
-  /// Waits until the server serves. Errors: UNAVAILABLE "demo.server_ended", DEADLINE_EXCEEDED.
-  Result<client::ServerAddress> wait_until_ready();
-  /// Ends the server and everything it started.
-  void stop();
-  /// Leaves the server running when this process ends.
-  void release() { released_ = true; }
-  pid_t pid() const { return pid_; }
-
- private:
-  DemoServer(pid_t pid, UniqueFd lifeline, std::string ready_file)
-      : pid_(pid), lifeline_(std::move(lifeline)), ready_file_(std::move(ready_file)) {}
-
-  pid_t pid_ = 0;
-  UniqueFd lifeline_;
-  std::string ready_file_;
-  bool released_ = false;
-};
-
-Result<std::unique_ptr<DemoServer>> DemoServer::start(const std::string& data, bool keep) {
-  ASSIGN_OR_RETURN(const std::string program, find_program("trainyard-server"));
-  const std::string ready_file = data + "/ready.json";
-  TRY(remove_tree(ready_file));
-  int ends[2] = {-1, -1};
-  if (::pipe2(ends, O_CLOEXEC) != 0) return system_error(errno, "pipe", "lifeline");
-  UniqueFd reading(ends[0]);
-  UniqueFd writing(ends[1]);
-
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  constexpr int kLifelineFd = 9;
-  if (!keep) posix_spawn_file_actions_adddup2(&actions, reading.get(), kLifelineFd);
-  const std::string log = data + "/server.log";
-  posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  posix_spawn_file_actions_adddup2(&actions, 1, 2);
-  // A group of its own: ^C reaches the demo, which then ends the server in order.
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-
-  std::vector<std::string> words{"trainyard-server", "up", "--data", data, "--port", "0", "--ready-file", ready_file};
-  if (!keep) words.insert(words.end(), {"--lifeline", std::to_string(kLifelineFd)});
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  pid_t pid = 0;
-  const int failed = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (failed != 0) return system_error(failed, "posix_spawn", program);
-  return std::unique_ptr<DemoServer>(new DemoServer(pid, std::move(writing), ready_file));
-}
-
-/// Waits up to `span` for the process to end; true when it did.
-bool ended_within(pid_t pid, std::chrono::milliseconds span) {
-  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!process.valid()) return true;
-  pollfd watched{process.get(), POLLIN, 0};
-  return ::poll(&watched, 1, static_cast<int>(span.count())) > 0;
-}
-
-Result<client::ServerAddress> DemoServer::wait_until_ready() {
-  constexpr int kTries = 600;
-  for (int i = 0; i < kTries; ++i) {
-    if (const Result<std::string> text = read_file(ready_file_, 4096); text.ok()) {
-      ASSIGN_OR_RETURN(const Document ready, parse_json(*text));
-      return client::ServerAddress{ready["url"].text(), ready["token_file"].text()};
-    }
-    if (ended_within(pid_, std::chrono::milliseconds(50))) {
-      return unavailable("demo.server_ended",
-                         fmt::format("the server ended before it served; its log: {}",
-                                     read_file(std::filesystem::path(ready_file_).parent_path() / "server.log").value_or("")));
-    }
-  }
-  return Error{Category::kDeadlineExceeded, "demo.server_slow", "the server did not serve within 30 s", {}, {}};
-}
-
-void DemoServer::stop() {
-  lifeline_.reset();
-  if (pid_ <= 0) return;
-  // The lifeline ends jobs, warden and server within the grace; the kill is for a server that hangs.
-  if (!ended_within(pid_, std::chrono::seconds(40))) ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
-  pid_ = 0;
+std::filesystem::path own_path() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error);
 }
 
 Result<std::string> find_pipeline(const DemoOptions& options) {
   if (!options.pipeline.empty()) return options.pipeline;
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  for (std::filesystem::path at = self.parent_path(); !error && at != at.parent_path(); at = at.parent_path()) {
+  for (std::filesystem::path at = own_path().parent_path(); !at.empty() && at != at.parent_path(); at = at.parent_path()) {
     for (const char* place : {"examples/fashion-mnist/pipeline.yaml", "share/trainyard/examples/fashion-mnist/pipeline.yaml"}) {
       if (std::filesystem::exists(at / place)) return (at / place).string();
     }
@@ -131,108 +35,244 @@ Result<std::string> find_pipeline(const DemoOptions& options) {
   return not_found("demo.pipeline", "the example pipeline is not installed beside this program: name one with --pipeline FILE");
 }
 
-Document summary_of(const Document& run, double seconds) {
-  Document steps = Document::array();
-  Document accuracy;
-  for (const Document& task : run["tasks"].items()) {
-    Document step = Document::object();
-    step.set("name", task["name"]);
-    step.set("ok", task["state"].text() == "SUCCEEDED");
-    step.set("seconds", task_seconds(task).value_or(0));
-    step.set("figures", task["output"]["result"].is_null() ? Document::object() : task["output"]["result"]);
-    if (!task["reason"].text().empty()) step.set("reason", task["reason"]);
-    const Document& figure = task["output"]["result"]["test_accuracy"];
-    if (accuracy.is_null() && figure.is_number()) accuracy = figure;
-    steps.push(std::move(step));
-  }
-  Document summary = Document::object();
-  summary.set("ok", run["state"].text() == "SUCCEEDED");
-  summary.set("seconds", seconds);
-  summary.set("test_accuracy", accuracy);
-  summary.set("steps", std::move(steps));
-  return summary;
+struct Pipeline {
+  std::string file;
+  std::string text;
+  std::string workflow;  ///< Its name.
+};
+
+Result<Pipeline> read_pipeline(const DemoOptions& options) {
+  Pipeline pipeline;
+  ASSIGN_OR_RETURN(pipeline.file, find_pipeline(options));
+  Result<std::string> text = read_file(pipeline.file, kPipelineMax);
+  if (!text.ok()) return std::move(text).error().with_context("reading the pipeline");
+  pipeline.text = std::move(text).value();
+  ASSIGN_OR_RETURN(const Document document, parse_yaml(pipeline.text, pipeline.file));
+  pipeline.workflow = document["workflow"].text();
+  return pipeline;
 }
 
-/// The run to watch: with --resume the unfinished one of this data directory, else a new one.
-Result<std::string> run_to_watch(client::ApiClient& api, const DemoOptions& options, const std::string& pipeline) {
-  if (!options.data.empty() && !options.fresh) {
-    ASSIGN_OR_RETURN(const Document page, api.get("/api/v1/workflows"));
-    for (const Document& run : page["workflows"].items()) {
-      if (run["state"].text() == "RUNNING") return run["id"].text();
+/// One demo from the start of the server to its end.
+class Demo {
+ public:
+  Demo(const DemoOptions& options, CommandContext& context) : options_(options), context_(context), begin_(clock_.monotonic_now()) {}
+
+  int run() {
+    const Result<Document> ended = start_and_watch();
+    seconds_ = since_begin();
+    Document summary = ended.ok() ? summary_of(*ended, seconds_) : Document::object();
+    if (ended.ok()) {
+      report_run(*ended);
+    } else {
+      report_error(ended.error(), summary);
     }
+    if (!options_.summary_out.empty()) {
+      const Result<void> written = write_file_atomically(options_.summary_out, to_pretty_json(summary) + "\n", 0644);
+      if (!written.ok()) context_.fail(written.error());
+    }
+    finish(ended.ok() ? &*ended : nullptr);
+    return context_.exit_code;
   }
-  ASSIGN_OR_RETURN(std::string text, read_file(pipeline, 1 << 20));
-  ASSIGN_OR_RETURN(const Document run, start_workflow(api, pipeline, std::move(text)));
+
+ private:
+  double since_begin() const { return static_cast<double>((clock_.monotonic_now() - begin_).count()) / 1e6; }
+  Result<Document> start_and_watch();
+  Result<std::string> choose(const Pipeline& pipeline);
+  Result<void> end_earlier_runs(const Document& page, const std::string& workflow);
+  std::optional<Error> reason_to_end() const;
+  void report_run(const Document& run);
+  void report_failure(const Document& run);
+  void report_error(const Error& error, Document& summary);
+  void finish(const Document* run);
+  void print_ways_on(const Document* run) const;
+
+  const DemoOptions& options_;
+  CommandContext& context_;
+  SystemClock clock_;
+  MonotonicPoint begin_;
+  SignalWatch signals_;
+  std::unique_ptr<DemoKeeper> keeper_;
+  client::ServerAddress address_;
+  std::unique_ptr<client::ApiClient> api_;
+  double startup_seconds_ = 0;
+  double seconds_ = 0;
+  bool whole_run_ = true;
+};
+
+Result<Document> Demo::start_and_watch() {
+  TRY(check_demo_options(options_));
+  ASSIGN_OR_RETURN(const Pipeline pipeline, read_pipeline(options_));
+  const std::string data = options_.data.empty() ? "" : std::filesystem::absolute(options_.data).lexically_normal().string();
+  ASSIGN_OR_RETURN(keeper_, DemoKeeper::start({data}));
+  TRY(signals_.start([this](int) { keeper_->begin_stop(); }));
+  ASSIGN_OR_RETURN(address_, keeper_->wait_until_ready());
+  startup_seconds_ = since_begin();
+  fmt::print("server ready at {} after {:.2f} s, data in {}\n", address_.url, startup_seconds_, keeper_->data());
+  std::fflush(stdout);
+  ASSIGN_OR_RETURN(api_, client::make_api_client(address_));
+  ASSIGN_OR_RETURN(const std::string id, choose(pipeline));
+  return watch_workflow(*api_, id, {style_of_output(), [this] { return reason_to_end(); }});
+}
+
+Result<std::string> Demo::choose(const Pipeline& pipeline) {
+  ASSIGN_OR_RETURN(const Document page, api_->get("/api/v1/workflows"));
+  const RunChoice choice = choose_run(page, pipeline.workflow, options_.fresh);
+  if (!choice.note.empty()) fmt::print("{}\n", choice.note);
+  std::fflush(stdout);
+  if (choice.kind != RunChoice::Kind::kStart) {
+    whole_run_ = false;
+    return choice.id;
+  }
+  TRY(end_earlier_runs(page, pipeline.workflow));
+  ASSIGN_OR_RETURN(const Document run, start_workflow(*api_, pipeline.file, pipeline.text));
   return run["id"].text();
 }
 
-void print_ways_on(const client::ServerAddress& address, bool kept) {
-  if (!kept) {
-    fmt::print("\nThe server is stopped. `trainyard demo --keep --data DIR` leaves it running to look around.\n");
-    return;
+/// What an earlier run left behind would compete with the new one for the machine.
+Result<void> Demo::end_earlier_runs(const Document& page, const std::string& workflow) {
+  for (const Document& run : page["workflows"].items()) {
+    if (run["workflow"].text() == workflow && run["state"].text() == "RUNNING") {
+      TRY(api_->remove("/api/v1/workflows/" + run["id"].text()));
+    }
   }
-  fmt::print(
-      "\nLook further:\n"
-      "  curl -H \"Authorization: Bearer $(cat {1})\" {0}/api/v1/jobs\n"
-      "  MLFLOW_TRACKING_URI={0} MLFLOW_TRACKING_TOKEN=$(cat {1}) mlflow runs search --experiment-name Default\n"
-      "  trainyard --url {0} --token-file {1} job ls\n"
-      "  trainyard --url {0} --token-file {1} model ls\n"
-      "  trainyard --url {0} --token-file {1} down\n",
-      address.url, address.token_file);
+  for (const std::string& job : services_of_earlier_runs(page, workflow)) {
+    // One that has ended already is no error.
+    if (Result<Document> cancelled = api_->post("/api/v1/jobs/" + job + "/cancel", Document::object());
+        !cancelled.ok() && cancelled.error().category == Category::kUnavailable) {
+      return std::move(cancelled).error();
+    }
+  }
+  return {};
 }
 
-Result<Document> run_pipeline(const DemoOptions& options, const client::ServerAddress& address) {
-  ASSIGN_OR_RETURN(const std::string pipeline, find_pipeline(options));
-  ASSIGN_OR_RETURN(const std::unique_ptr<client::ApiClient> api, client::make_api_client(address));
-  ASSIGN_OR_RETURN(const std::string id, run_to_watch(*api, options, pipeline));
-  return watch_workflow(*api, id, ::isatty(STDOUT_FILENO) == 1);
+std::optional<Error> Demo::reason_to_end() const {
+  if (signals_.taken() != 0) return Error{Category::kCancelled, "demo.interrupted", "interrupted while the pipeline ran", {}, {}};
+  if (keeper_->server_runs()) return std::nullopt;
+  return unavailable("demo.server_ended", "the server of the demo ended while the pipeline ran; the end of its log:\n" +
+                                              last_lines(read_file(keeper_->log_path()).value_or(""), kLogLines));
+}
+
+void Demo::report_run(const Document& run) {
+  const bool held = run["state"].text() == "SUCCEEDED";
+  fmt::print("\nworkflow {} run {}\n{}\n", run["workflow"].text(), run["id"].text(),
+             demo_table(run, {seconds_, startup_seconds_, whole_run_}));
+  const std::string headline = demo_headline(run);
+  fmt::print("{} in {:.1f} s{}{}\n", run["state"].text(), seconds_, headline.empty() ? "" : ": ", headline);
+  std::fflush(stdout);
+  context_.exit_code = held ? kOk : kFailed;
+  if (!held) report_failure(run);
+}
+
+void Demo::report_failure(const Document& run) {
+  const Document& step = failed_step(run);
+  fmt::print(stderr, "\nerror: demo.step_failed: a step of the pipeline failed: {}: {}\n", step["name"].text(), step["reason"].text());
+  const std::string job = failed_job(step);
+  if (job.empty()) return;
+  const Result<std::string> log = api_->get_text("/api/v1/jobs/" + job + "/logs");
+  if (log.ok() && !log->empty()) {
+    fmt::print(stderr, "the end of the log of job {}:\n{}\n", job, last_lines(*log, kLogLines));
+  } else {
+    fmt::print(stderr, "job {} wrote no log\n", job);
+  }
+  if (keeper_->temporary() && !options_.keep) {
+    fmt::print(stderr, "next: run it again with --data DIR, which keeps the whole log\n");
+  } else {
+    fmt::print(stderr, "the whole log: {}/logs/{}, or `{} job logs {}` while the server runs\n", keeper_->data(), job,
+               shell_word(own_path().string()), job);
+  }
+}
+
+void Demo::report_error(const Error& error, Document& summary) {
+  const int signal = signals_.taken();
+  const Error shown =
+      signal == 0 ? error
+                  : Error{Category::kCancelled, "demo.interrupted", fmt::format("interrupted by {}", ::sigabbrev_np(signal)), {}, {}};
+  summary.set("ok", false);
+  summary.set("seconds", seconds_);
+  summary.set("test_accuracy", Document());
+  summary.set("reason", shown.describe());
+  summary.set("steps", Document::array());
+  if (signal == 0) {
+    context_.fail(error);
+  } else {
+    context_.exit_code = 128 + signal;
+  }
+}
+
+void Demo::finish(const Document* run) {
+  const int signal = signals_.taken();
+  const bool keep = options_.keep && run != nullptr && signal == 0;
+  if (keeper_ && keep) keeper_->release();
+  if (keep) return print_ways_on(run);
+  if (!keeper_) return;
+  if (signal != 0) {
+    fmt::print("\ninterrupted by SIG{}: the jobs and the server are ended, a second signal does not wait for it\n", ::sigabbrev_np(signal));
+    std::fflush(stdout);
+  }
+  const std::string data = keeper_->data();
+  const Result<void> stopped = keeper_->stop();
+  if (!stopped.ok()) {
+    const int code = context_.exit_code;
+    context_.fail(stopped.error());
+    if (code != kOk) context_.exit_code = code;
+  }
+  if (signal != 0) {
+    fmt::print("interrupted after {:.1f} s; {}\n", seconds_,
+               keeper_->temporary() ? "nothing is left of it"
+                                    : fmt::format("go on with: {} demo --data {}", shell_word(own_path().string()), shell_word(data)));
+  } else if (run != nullptr) {
+    print_ways_on(run);
+  }
+}
+
+void Demo::print_ways_on(const Document* run) const {
+  const std::string program = shell_word(own_path().string());
+  WaysOn ways{program, address_, (*run)["id"].text(), "", ""};
+  find_served_model(*run, ways);
+  if (options_.keep) {
+    fmt::print("\nThe server keeps running:\n  platform      {}\n", address_.url);
+    if (!ways.model_url.empty()) fmt::print("  model server  {}\n", ways.model_url);
+    fmt::print("\nLook further:\n{}", commands_to_look_further(ways));
+    return;
+  }
+  if (keeper_->temporary()) {
+    fmt::print("\nThe server is stopped and its directory removed. `{} demo --keep` leaves them, with these commands to look further:\n",
+               program);
+    ways.address = {"URL", "TOKEN_FILE"};
+    ways.program = "trainyard";
+    if (!ways.model_url.empty()) ways.model_url = "MODEL_URL";
+  } else {
+    fmt::print("\nThe server is stopped. `{} up --data {} --port 0` starts it again, for these commands to look further:\n", program,
+               shell_word(keeper_->data()));
+    ways.model_url.clear();
+  }
+  fmt::print("{}", commands_to_look_further(ways));
 }
 
 }  // namespace
 
-int run_demo(CommandContext& context, const DemoOptions& options) {
-  const SystemClock clock;
-  const MonotonicPoint begin = clock.monotonic_now();
-  std::string data = options.data;
-  const bool temporary = data.empty() && !options.keep;
-  if (data.empty()) {
-    Result<std::string> made = make_temporary_directory("trainyard-demo-");
-    if (!made.ok()) return context.fail(made.error()), context.exit_code;
-    data = *made;
-  } else if (Result<void> made = make_directories(data); !made.ok()) {
-    return context.fail(made.error()), context.exit_code;
+Result<void> check_demo_options(const DemoOptions& options) {
+  if (options.resume && options.fresh) {
+    return invalid_argument("demo.options", "--resume goes on with the last run, --fresh starts a new one: give one of them");
   }
-  Result<std::unique_ptr<DemoServer>> server = DemoServer::start(data, options.keep);
-  if (!server.ok()) return context.fail(server.error()), context.exit_code;
-  Result<client::ServerAddress> address = (*server)->wait_until_ready();
-  if (!address.ok()) return context.fail(address.error()), context.exit_code;
-  fmt::print("server ready at {} after {:.2f} s, data in {}\n", address->url,
-             static_cast<double>((clock.monotonic_now() - begin).count()) / 1e6, data);
-
-  const Result<Document> run = run_pipeline(options, *address);
-  const double seconds = static_cast<double>((clock.monotonic_now() - begin).count()) / 1e6;
-  Document summary = run.ok() ? summary_of(*run, seconds) : Document::object();
-  if (!run.ok()) {
-    summary.set("ok", false);
-    summary.set("seconds", seconds);
-    summary.set("error", run.error().describe());
-    context.fail(run.error());
-  } else {
-    fmt::print("\n{}\n{} in {:.1f} s, test accuracy {}\n", workflow_table(*run), (*run)["state"].text(), seconds,
-               to_json(summary["test_accuracy"]));
-    context.exit_code = (*run)["state"].text() == "SUCCEEDED" ? kOk : kFailed;
+  if (options.resume && options.data.empty()) {
+    return invalid_argument("demo.options", "--resume needs --data DIR: a temporary directory holds no earlier run");
   }
   if (!options.summary_out.empty()) {
-    if (Result<void> written = write_file_atomically(options.summary_out, to_pretty_json(summary) + "\n", 0644); !written.ok())
-      context.fail(written.error());
+    const std::string parent = std::filesystem::absolute(options.summary_out).parent_path().string();
+    if (::access(parent.c_str(), W_OK | X_OK) != 0) {
+      return system_error(errno, "access", parent).with_context("checking that --summary-out can be written at the end");
+    }
   }
-  print_ways_on(*address, options.keep);
-  if (options.keep) (*server)->release();
-  server->reset();
-  if (temporary) {
-    if (Result<void> removed = remove_tree(data); !removed.ok()) context.fail(removed.error());
-  }
-  return context.exit_code;
+  if (options.data.empty()) return {};
+  ASSIGN_OR_RETURN(const bool usable, is_usable_data_directory(options.data));
+  if (usable) return {};
+  return failed_precondition("demo.foreign_directory",
+                             "the directory holds files that are not Trainyard's; nothing was touched: name a new or "
+                             "empty one, or one of an earlier demo, with --data: " +
+                                 options.data);
 }
+
+int run_demo(CommandContext& context, const DemoOptions& options) { return Demo(options, context).run(); }
 
 }  // namespace trainyard::apps

@@ -14,6 +14,8 @@ void add_demo_command(CLI::App& app, CommandContext& context) {
   command->add_flag("--keep", options->keep, "Leave the server and the model running at the end");
   command->add_flag("--resume", options->resume, "Go on with the unfinished run in --data (the default with --data)");
   command->add_flag("--fresh", options->fresh, "Start a new run in --data");
+  add_examples(*command, {"trainyard demo", "trainyard demo --data ./demo --keep",
+                          "trainyard demo --data ./demo --fresh --summary-out summary.json"});
   command->callback([&context, options] { context.exit_code = run_demo(context, *options); });
 }
 

@@ -31,12 +31,10 @@ Document command_spec(const SubmitOptions& options) {
   spec.set("command", std::move(command));
   if (!options.name.empty()) spec.set("name", options.name);
   if (options.tasks != 1) spec.set("tasks", options.tasks);
-  if (!options.cpu.empty()) spec.set("resources", Document::object()).set("cpu", options.cpu);
-  if (!options.memory.empty()) {
-    Document resources = spec["resources"].is_null() ? Document::object() : spec["resources"];
-    resources.set("memory", options.memory);
-    spec.set("resources", std::move(resources));
-  }
+  Document resources;
+  if (!options.cpu.empty()) resources.set("cpu", options.cpu);
+  if (!options.memory.empty()) resources.set("memory", options.memory);
+  if (!resources.is_null()) spec.set("resources", std::move(resources));
   if (options.retry != 0) spec.set("retry", Document::object()).set("user", options.retry);
   if (!options.limit.empty()) spec.set("limits", Document::object()).set("attempt", options.limit);
   return spec;
@@ -85,8 +83,7 @@ Result<int> follow_log(client::ApiClient& api, const std::string& id, const std:
 
 void submit(CommandContext& context, const SubmitOptions& options) {
   Result<std::unique_ptr<client::ApiClient>> api = context.connect();
-  if (!api.ok()) return context.fail_own(api.error());
-  const Result<Document> job = send_submit(**api, options);
+  const Result<Document> job = api.ok() ? send_submit(**api, options) : Result<Document>(api.error());
   if (!job.ok()) return options.wait || options.follow ? context.fail_own(job.error()) : context.fail(job.error());
   const std::string id = (*job)["id"].text();
   if (options.follow) {
@@ -104,25 +101,17 @@ void submit(CommandContext& context, const SubmitOptions& options) {
   print(context, *job, [&id](const Document& shown) { return fmt::format("job {} {}\n", id, shown["state"].text()); });
 }
 
-std::string jobs_table(const Document& page) {
-  std::vector<std::vector<std::string>> rows;
-  for (const Document& job : page["jobs"].items()) {
-    rows.push_back({job["id"].text(), job["name"].text(), job["kind"].text(), job["state"].text(), to_json(job["attempt"]),
-                    age(job["submitted_at"].text()), job["reason"].text()});
-  }
-  return table({"ID", "NAME", "KIND", "STATE", "ATTEMPT", "SUBMITTED", "REASON"}, rows);
-}
-
 void list(CommandContext& context, std::int64_t limit) {
   Result<std::unique_ptr<client::ApiClient>> api = context.connect();
   if (!api.ok()) return context.fail(api.error());
   const Result<Document> page = (*api)->get(fmt::format("/api/v1/jobs?limit={}", limit));
   if (!page.ok()) return context.fail(page.error());
-  if (context.quiet) {
-    for (const Document& job : (*page)["jobs"].items()) fmt::print("{}\n", job["id"].text());
-    return;
+  std::vector<std::vector<std::string>> rows;
+  for (const Document& job : (*page)["jobs"].items()) {
+    rows.push_back({job["id"].text(), job["name"].text(), job["kind"].text(), job["state"].text(), to_json(job["attempt"]),
+                    age(job["submitted_at"].text()), job["reason"].text()});
   }
-  print(context, *page, jobs_table);
+  print_list(context, *page, {"ID", "NAME", "KIND", "STATE", "ATTEMPT", "SUBMITTED", "REASON"}, rows);
 }
 
 /// Runs `act` with a connection and the selected job's id.
@@ -201,6 +190,8 @@ void add_submit(CLI::App& job, CommandContext& context) {
     }
     submit(context, *options);
   });
+  add_examples(*command, {"trainyard job submit --follow -- sh -c 'echo hello from $RANK'",
+                          "trainyard job submit --tasks 2 --cpu 500m --wait -- ./train.sh", "trainyard job submit -f job.yaml"});
 }
 
 }  // namespace
@@ -214,12 +205,16 @@ void add_job_commands(CLI::App& app, CommandContext& context) {
   CLI::App* ls = job->add_subcommand("ls", "List jobs, newest first");
   ls->add_option("--limit", *limit, "How many")->check(CLI::Range(1, 1000));
   ls->callback([&context, limit] { list(context, *limit); });
+  add_examples(*ls, {"trainyard job ls", "trainyard job ls -q --limit 5"});
 
   const auto add_selected = [&](const std::string& name, const std::string& doc, void (*act)(CommandContext&, const std::string&)) {
     auto selector = std::make_shared<std::string>("last");  // shared: CLI11 keeps callbacks by copy
     CLI::App* command = job->add_subcommand(name, doc);
-    command->add_option("job", *selector, "Job id, or last");
+    CLI::Option* option = command->add_option("job", *selector, "Job id, or last (the default)");
+    // What cannot be taken back is not done to a job that nobody named.
+    if (name == "cancel") option->required()->description("Job id, or last");
     command->callback([&context, selector, act] { act(context, *selector); });
+    add_examples(*command, {fmt::format("trainyard job {} 17", name), fmt::format("trainyard job {} last", name)});
   };
   add_selected("get", "Show everything about a job", get);
   add_selected("cancel", "Ask a job to stop", cancel);
@@ -237,6 +232,7 @@ void add_job_commands(CLI::App& app, CommandContext& context) {
   command->add_flag("-f,--follow", options->follow, "Go on until the job ends and exit with its code");
   command->add_option("--rank", options->rank, "Only this rank");
   command->callback([&context, options] { logs(context, options->selector, options->follow, options->rank); });
+  add_examples(*command, {"trainyard job logs -f last", "trainyard job logs 17 --rank 1"});
 }
 
 }  // namespace trainyard::apps

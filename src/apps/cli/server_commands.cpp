@@ -1,67 +1,74 @@
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 
 #include "apps/cli/command_line.h"
-#include "apps/programs.h"
+#include "apps/cli/doctor.h"
 #include "base/file.h"
-
-#ifndef TRAINYARD_VERSION
-#define TRAINYARD_VERSION "0.1.0"
-#endif
+#include "base/time.h"
 
 namespace trainyard::apps {
 namespace {
 
 void version(CommandContext& context) {
   Document document = Document::object();
-  document.set("version", TRAINYARD_VERSION);
+  document.set("version", context.version);
   print(context, document, [](const Document& shown) { return fmt::format("trainyard {}\n", shown["version"].text()); });
 }
 
-struct Check {
-  std::string what;
-  Result<std::string> outcome;
-};
+constexpr std::chrono::milliseconds kDownLook{100};
+constexpr auto kDownPatience = std::chrono::seconds(60);
 
-Result<std::string> check_programs() {
-  std::string found;
-  for (const char* program :
-       {"trainyard-server", "trainyard-agent", "trainyard-warden", "trainyard-etl", "trainyard-train", "trainyard-serve"}) {
-    ASSIGN_OR_RETURN(const std::string path, find_program(program));
-    found = path;
+void doctor(CommandContext& context, const DoctorOptions& options) {
+  const std::vector<Check> checks = examine(context, options);
+  const Document document = doctor_document(checks);
+  print(context, document, [&checks](const Document&) { return doctor_report(checks); });
+  if (!document["ok"].as_bool().value_or(false)) context.exit_code = kFailed;
+}
+
+/// The process of a server on this machine: its data directory, where the token file is, says which. 0 for any other.
+pid_t local_server(const client::ServerAddress& address) {
+  const std::size_t slash = address.token_file.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : address.token_file.substr(0, slash);
+  const Result<std::string> text = read_file(directory + "/server.json", std::size_t{64} << 10);
+  const Result<Document> server = text.ok() ? parse_json(*text) : Result<Document>(text.error());
+  if (!server.ok() || (*server)["url"].text() != address.url) return 0;
+  return static_cast<pid_t>((*server)["pid"].as_int().value_or(0));
+}
+
+/// True once the server is gone: its process when it is on this machine, else its answers.
+bool wait_until_gone(client::ApiClient& api, pid_t pid) {
+  const SystemClock clock;
+  const MonotonicPoint deadline = clock.monotonic_now() + kDownPatience;
+  const UniqueFd process(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
+  if (process.valid()) {
+    pollfd watched{process.get(), POLLIN, 0};
+    return ::poll(&watched, 1, static_cast<int>(std::chrono::milliseconds(kDownPatience).count())) > 0;
   }
-  return "all programs beside " + found;
-}
-
-Result<std::string> check_temporary_space() {
-  ASSIGN_OR_RETURN(const std::string directory, make_temporary_directory("trainyard-doctor-"));
-  Result<void> written = write_file_durably(directory + "/probe", "probe\n");
-  TRY(remove_tree(directory));
-  if (!written.ok()) return std::move(written).error();
-  return std::string("temporary files can be written durably");
-}
-
-Result<std::string> check_server(const CommandContext& context) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<client::ApiClient> api, context.connect());
-  ASSIGN_OR_RETURN(const Document nodes, api->get("/api/v1/nodes", std::chrono::seconds(5)));
-  return fmt::format("the server answers and knows {} nodes", nodes["nodes"].items().size());
-}
-
-void doctor(CommandContext& context) {
-  const std::vector<Check> checks{{"programs", check_programs()}, {"disk", check_temporary_space()}, {"server", check_server(context)}};
-  for (const Check& check : checks) {
-    fmt::print("{:<10} {}  {}\n", check.what, check.outcome.ok() ? "ok    " : "FAILED",
-               check.outcome.ok() ? *check.outcome : check.outcome.error().describe());
-    if (!check.outcome.ok()) context.exit_code = kFailed;
+  while (clock.monotonic_now() < deadline) {
+    if (!api.get_text("/healthz").ok()) return true;
+    ::poll(nullptr, 0, static_cast<int>(kDownLook.count()));
   }
+  return false;
 }
 
 void down(CommandContext& context) {
+  const Result<client::ServerAddress> address = client::find_server({context.url, context.token_file});
+  if (!address.ok()) return context.fail(address.error());
+  const pid_t pid = local_server(*address);
   Result<std::unique_ptr<client::ApiClient>> api = context.connect();
   if (!api.ok()) return context.fail(api.error());
   const Result<Document> answer = (*api)->post("/api/v1/server:shutdown", Document::object());
   if (!answer.ok()) return context.fail(answer.error());
-  fmt::print("the server stops its jobs and ends\n");
+  if (!context.quiet) fmt::print(stderr, "the server stops its jobs and ends ...\n");
+  if (!wait_until_gone(**api, pid)) {
+    return context.fail(Error{
+        Category::kDeadlineExceeded, "cli.still_up", "the server has not ended within 60 s; look at its log: " + address->url, {}, {}});
+  }
+  print(context, Document::object({{"stopped", true}, {"url", address->url}}),
+        [](const Document& shown) { return fmt::format("stopped: {}\n", shown["url"].text()); });
 }
 
 /// `up`, `server` and `agent` are other programs: they are listed here for the help, main runs them before any parsing.
@@ -75,8 +82,14 @@ void list_programs(CLI::App& app) {
 
 void add_server_commands(CLI::App& app, CommandContext& context) {
   list_programs(app);
-  app.add_subcommand("down", "Stop all jobs and the server")->callback([&context] { down(context); });
-  app.add_subcommand("doctor", "Check this installation and the server")->callback([&context] { doctor(context); });
+  CLI::App* stop = app.add_subcommand("down", "Stop all jobs and the server, and wait for their end");
+  stop->callback([&context] { down(context); });
+  add_examples(*stop, {"trainyard down"});
+  auto options = std::make_shared<DoctorOptions>();  // shared: CLI11 keeps callbacks by copy
+  CLI::App* command = app.add_subcommand("doctor", "Check this installation, this machine and the server");
+  command->add_option("--data", options->data, "Data directory to look at; default: the one `trainyard up` uses");
+  command->callback([&context, options] { doctor(context, *options); });
+  add_examples(*command, {"trainyard doctor", "trainyard doctor -o json"});
   app.add_subcommand("version", "Print the version")->callback([&context] { version(context); });
 }
 

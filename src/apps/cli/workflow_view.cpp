@@ -1,63 +1,28 @@
 #include "apps/cli/workflow_view.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
+#include <utility>
 
 #include "apps/cli/command_line.h"
+#include "base/rng.h"
 #include "base/time.h"
 
 namespace trainyard::apps {
 namespace {
 
+/// How long a server may be away while one of its runs is started or watched.
+constexpr auto kPatience = std::chrono::minutes(2);
+constexpr std::chrono::milliseconds kRetryPause{200};
+
+bool is_transient(const Error& error) { return error.category == Category::kUnavailable || error.category == Category::kDeadlineExceeded; }
+
 bool is_final(const std::string& state) { return state == "SUCCEEDED" || state == "FAILED" || state == "CANCELLED"; }
-
-std::string task_line(const Document& task) {
-  const std::string& state = task["state"].text();
-  std::string text = fmt::format("{:<10} {:<15}", task["name"].text(), state);
-  if (const std::optional<double> seconds = task_seconds(task)) text += fmt::format(" {:6.1f}s ", *seconds);
-  if (state == "RUNNING") {
-    const Document& progress = task["output"]["progress"];
-    const double total = progress["total"].as_double().value_or(0);
-    if (total > 0) text += fmt::format(" {:3.0f}%", 100 * progress["done"].as_double().value_or(0) / total);
-    text += " " + progress["message"].text();
-  } else if (state == "SUCCEEDED") {
-    text += " " + task_figures(task);
-  } else {
-    text += " " + task["reason"].text();
-  }
-  return text.substr(0, 140);
-}
-
-/// Redraws the block of task lines on a terminal; elsewhere prints a task again only when its state changed.
-class LiveView {
- public:
-  explicit LiveView(bool terminal) : terminal_(terminal) {}
-
-  void show(const Document& run) {
-    const auto& tasks = run["tasks"].items();
-    if (terminal_ && drawn_ > 0) fmt::print("\x1b[{}A", drawn_);
-    states_.resize(tasks.size());
-    for (std::size_t i = 0; i < tasks.size(); ++i) {
-      const std::string& state = tasks[i]["state"].text();
-      if (terminal_) {
-        fmt::print("\x1b[2K{}\n", task_line(tasks[i]));
-      } else if (states_[i] != state && state != "WAITING") {
-        fmt::print("{}\n", task_line(tasks[i]));
-      }
-      states_[i] = state;
-    }
-    drawn_ = tasks.size();
-    std::fflush(stdout);
-  }
-
- private:
-  bool terminal_;
-  std::size_t drawn_ = 0;
-  std::vector<std::string> states_;
-};
 
 void pause(std::chrono::milliseconds span) {
   std::mutex mutex;
@@ -71,48 +36,60 @@ void pause(std::chrono::milliseconds span) {
 Result<Document> start_workflow(client::ApiClient& api, const std::string& file, std::string text) {
   const std::string directory = std::filesystem::absolute(file).parent_path().string();
   const std::string query = "?file=" + net::percent_encode(file) + "&directory=" + net::percent_encode(directory);
-  return api.post_text("/api/v1/workflows:run" + query, std::move(text), "application/yaml");
-}
-
-Result<Document> watch_workflow(client::ApiClient& api, const std::string& id, bool terminal) {
-  constexpr auto kPatience = std::chrono::minutes(2);
-  LiveView view(terminal);
+  // With a key the request may be sent again when its answer was lost: the server makes one run of it.
+  const std::string key = secure_random_hex(16);
   const SystemClock clock;
-  MonotonicPoint last_heard = clock.monotonic_now();
-  std::string query;
-  for (;;) {
-    Result<Document> run = api.get("/api/v1/workflows/" + id + query);
-    if (run.ok()) {
-      last_heard = clock.monotonic_now();
-      query = "?wait=10";
-      view.show(*run);
-      if (is_final((*run)["state"].text())) return run;
-    } else {
-      const bool transient = run.error().category == Category::kUnavailable || run.error().category == Category::kDeadlineExceeded;
-      if (!transient || clock.monotonic_now() - last_heard > kPatience) return run;
-      pause(std::chrono::milliseconds(500));
-    }
+  const MonotonicPoint deadline = clock.monotonic_now() + kPatience;
+  for (bool answer_lost = false;;) {
+    Result<Document> run = api.post_text("/api/v1/workflows:run" + query, text, "application/yaml", key);
+    if (run.ok()) return run;
+    answer_lost = answer_lost || run.error().id == "net.closed";
+    if (!answer_lost || !is_transient(run.error()) || clock.monotonic_now() > deadline) return run;
+    pause(kRetryPause);
   }
 }
 
-std::optional<double> task_seconds(const Document& task) {
-  const Result<TimePoint> started = parse_rfc3339(task["started_at"].text());
-  const Result<TimePoint> ended = parse_rfc3339(task["ended_at"].text());
-  if (!started.ok() || !ended.ok()) return std::nullopt;
-  return static_cast<double>((*ended - *started).count()) / 1e6;
+OutputStyle style_of_output() {
+  TerminalFacts facts{.is_terminal = ::isatty(STDOUT_FILENO) == 1};
+  winsize size{};
+  if (facts.is_terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+    facts.columns = size.ws_col;
+    facts.rows = size.ws_row;
+  }
+  return choose_style(facts, client::process_variables());
 }
 
-std::string task_figures(const Document& task) {
-  std::string text;
-  const auto add = [&text](std::string_view key, const Document& value) {
-    if (!value.is_number()) return;
-    if (!text.empty()) text += ", ";
-    text += value.kind() == Document::Kind::kDouble ? fmt::format("{} {:.4g}", key, value.as_double().value())
-                                                    : fmt::format("{} {}", key, to_json(value));
-  };
-  for (const auto& [key, value] : task["output"]["result"].members()) add(key, value);
-  if (text.empty()) text = task["output"]["ready_url"].text();
-  return text;
+Result<Document> watch_workflow(client::ApiClient& api, const std::string& id, const WatchSettings& settings) {
+  // On a terminal the times of running tasks go on between the changes.
+  const std::string wait = settings.style.live ? "?wait=1" : "?wait=10";
+  TaskLines lines(settings.style);
+  const SystemClock clock;
+  MonotonicPoint last_heard = clock.monotonic_now();
+  bool away = false;
+  std::string query;
+  for (;;) {
+    Result<Document> run = api.get("/api/v1/workflows/" + id + query);
+    if (!run.ok() && settings.reason_to_end) {
+      if (std::optional<Error> reason = settings.reason_to_end()) return std::move(*reason);
+    }
+    if (run.ok()) {
+      last_heard = clock.monotonic_now();
+      if (std::exchange(away, false)) fmt::print(stderr, "the server is back\n");
+      query = wait;
+      fmt::print("{}", lines.update(*run, clock.now()));
+      std::fflush(stdout);
+      if (is_final((*run)["state"].text())) return run;
+    } else {
+      if (!is_transient(run.error()) || clock.monotonic_now() - last_heard > kPatience) {
+        return std::move(run).error().with_context(fmt::format("watching run {0}; `trainyard workflow watch {0}` goes on with it", id));
+      }
+      if (!std::exchange(away, true)) {
+        fmt::print(stderr, "the server does not answer, waiting up to {} s for it: {}\n", std::chrono::seconds(kPatience).count(),
+                   run.error().describe());
+      }
+      pause(kRetryPause);
+    }
+  }
 }
 
 std::string workflow_table(const Document& run) {

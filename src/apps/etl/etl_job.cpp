@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
+
 #include "adapters/localfs/local_object_store.h"
 #include "apps/etl/publishers.h"
 #include "base/file.h"
@@ -105,6 +107,14 @@ data::DataTask task_for(const runner::JobContext& context, const Output& output,
           .scratch_directory = place.scratch.path()};
 }
 
+/// The job's log names the first malformed rows, so that nobody needs a Parquet reader to find them.
+void print_dead_letters(const data::IngestReport& report) {
+  if (report.dead == 0) return;
+  fmt::print("{} of {} rows are malformed and kept as dead letters of {}; the first:\n", report.dead, report.in, report.version.text());
+  for (const std::string& letter : report.first_dead) fmt::print("  {}\n", letter);
+  std::fflush(stdout);
+}
+
 Result<void> run_ingest(runner::JobContext& context, data::TableIo& tables) {
   ASSIGN_OR_RETURN(const data::IngestConfig config, decode<data::IngestConfig>(context.spec.config));
   ASSIGN_OR_RETURN(const data::IngestPlan plan, data::plan_ingest(config));
@@ -113,6 +123,7 @@ Result<void> run_ingest(runner::JobContext& context, data::TableIo& tables) {
   RunnerMonitor monitor(context);
   ASSIGN_OR_RETURN(const data::IngestReport report,
                    data::ingest(plan, task_for(context, output, place), {tables, *place.objects, *place.publisher, monitor}));
+  print_dead_letters(report);
   context.events.result(report.document());
   return {};
 }

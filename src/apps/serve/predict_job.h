@@ -1,5 +1,5 @@
 #pragma once
-#include "apps/serve/configs.h"
+#include "apps/serve_configs.h"
 #include "apps/serve/prediction_run.h"
 #include "runner/program.h"
 

@@ -6,7 +6,7 @@
 #include <cstdio>
 
 #include "api/oip/routes.h"
-#include "apps/serve/configs.h"
+#include "apps/serve_configs.h"
 #include "apps/serve/endpoint_authorizer.h"
 #include "apps/serve/model_file.h"
 #include "net/http_server.h"

@@ -3,24 +3,17 @@
 #include <fmt/format.h>
 
 #include "apps/server/runners.h"
+#include "base/file.h"
+#include "data/synthetic.h"
 
 namespace trainyard::apps {
 namespace {
 
-Error unknown_kind(const std::string& kind) {
-  std::vector<std::string> kinds;
-  for (const RunnerKind& runner : builtin_runners()) kinds.emplace_back(runner.kind);
-  const std::optional<std::string> match = nearest(kind, kinds);
-  return invalid_argument("spec.kind",
-                          fmt::format("unknown kind \"{}\"{}; known kinds: {}", kind,
-                                      match ? fmt::format("; did you mean \"{}\"?", *match) : "", fmt::join(kinds, ", ")),
-                          "/kind");
-}
-
 Error with_ways_to_get_it(Error error, const std::string& name) {
   error.message += fmt::format(
       "; to get it, run a workflow that ingests and curates \"{0}\" (`trainyard workflow run FILE`), publish a version with "
-      "POST /api/v1/datasets/{0}/versions, or name another dataset (`trainyard dataset ls`)",
+      "POST /api/v1/datasets/{0}/versions, name another dataset (`trainyard dataset ls`), or start the server with "
+      "--datasets.synthetic-fallback to try things out on made-up data",
       name);
   return error;
 }
@@ -35,9 +28,29 @@ Result<Document> resolve_output(const std::string& text) {
 
 }  // namespace
 
+Result<data::DatasetVersion> CatalogResolver::publish_stand_in(const std::string& name) {
+  const std::string scratch = deps_.cache + "/synthetic-" + name;
+  TRY(make_directories(scratch));
+  Result<data::VersionDraft> draft = data::make_synthetic_dataset(name, deps_.objects, scratch);
+  TRY(remove_tree(scratch));
+  if (!draft.ok()) return std::move(draft).error().with_context("making a synthetic dataset");
+  ASSIGN_OR_RETURN(data::CatalogRepository::Published published, deps_.catalog.publish(*draft));
+  return std::move(published.version);
+}
+
+Result<data::DatasetVersion> CatalogResolver::find(const DatasetRef& ref) {
+  Result<data::DatasetVersion> version = deps_.catalog.get(ref);
+  if (version.ok() && data::is_synthetic(version->draft) && !deps_.synthetic_fallback) {
+    return not_found("catalog.unknown_dataset", fmt::format("of the dataset \"{}\" there is only a synthetic stand-in", ref.name));
+  }
+  const bool missing = !version.ok() && version.error().id == "catalog.unknown_dataset";
+  const bool replaceable = deps_.synthetic_fallback && ref.layer == DatasetLayer::kCurated && !ref.version;
+  return missing && replaceable ? publish_stand_in(ref.name) : version;
+}
+
 Result<Document> CatalogResolver::resolve_input(const std::string& reference) {
   ASSIGN_OR_RETURN(const DatasetRef ref, parse_dataset_ref(reference));
-  Result<data::DatasetVersion> version = catalog_.get(ref);
+  Result<data::DatasetVersion> version = find(ref);
   if (!version.ok()) return with_ways_to_get_it(std::move(version).error(), ref.name);
 
   Document input = data::to_document(*version);
@@ -45,7 +58,7 @@ Result<Document> CatalogResolver::resolve_input(const std::string& reference) {
   for (const data::DatasetFile& file : version->draft.files) {
     Document entry = encode(file);
     ASSIGN_OR_RETURN(const store::ObjectName name, store::parse_object_uri(file.uri));
-    ASSIGN_OR_RETURN(const std::string path, objects_.local_path(name));
+    ASSIGN_OR_RETURN(const std::string path, deps_.objects.local_path(name));
     entry.set("path", path);
     files.push(std::move(entry));
   }
@@ -54,7 +67,7 @@ Result<Document> CatalogResolver::resolve_input(const std::string& reference) {
 }
 
 Result<Document> CatalogResolver::resolve(JobSpec& spec) {
-  if (find_runner(spec.kind) == nullptr) return unknown_kind(spec.kind);
+  TRY(check_runner(spec));
   Document inputs = Document::object();
   for (auto& [name, reference] : spec.inputs) {
     Result<Document> input = resolve_input(reference);

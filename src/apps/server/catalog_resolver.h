@@ -8,16 +8,24 @@ namespace trainyard::apps {
 /// Pins what a spec refers to at submit: dataset versions with their files, so that a job never asks the catalog.
 class CatalogResolver final : public api::SubmissionResolver {
  public:
-  CatalogResolver(data::CatalogRepository& catalog, store::ObjectStore& objects) : catalog_(catalog), objects_(objects) {}
+  struct Deps {
+    data::CatalogRepository& catalog;
+    store::ObjectStore& objects;
+    std::string cache;                ///< Directory for scratch files.
+    bool synthetic_fallback = false;  ///< A small synthetic dataset takes the place of one that is not in the catalog.
+  };
+  explicit CatalogResolver(Deps deps) : deps_(std::move(deps)) {}
 
-  /// Errors: INVALID_ARGUMENT "spec.kind" with the known kinds; NOT_FOUND "catalog.unknown_dataset" with the ways to get the dataset.
+  /// Without the fallback a synthetic version that an earlier server made counts as missing. Errors: INVALID_ARGUMENT "spec.kind" with the
+  /// known kinds; NOT_FOUND "catalog.unknown_dataset" with the ways to get the dataset.
   Result<Document> resolve(JobSpec& spec) override;
 
  private:
   Result<Document> resolve_input(const std::string& reference);
+  Result<data::DatasetVersion> find(const DatasetRef& ref);
+  Result<data::DatasetVersion> publish_stand_in(const std::string& name);
 
-  data::CatalogRepository& catalog_;
-  store::ObjectStore& objects_;
+  Deps deps_;
 };
 
 }  // namespace trainyard::apps

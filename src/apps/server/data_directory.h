@@ -16,7 +16,8 @@ struct ServerAddress {
 ///   lock server.json token(0600) ledger.db trainyard.db objects/ logs/ work/ checkpoints/ cache/ run/
 class DataDirectory {
  public:
-  /// Creates what is missing and takes the lock. Errors: FAILED_PRECONDITION "data.locked" naming the holder's pid, and those of files.
+  /// Creates what is missing and takes the lock. Errors: FAILED_PRECONDITION "data.locked" naming the holder's pid, "data.foreign" for a
+  /// directory that holds other things, and those of files.
   static Result<DataDirectory> open(const std::string& path);
 
   const std::string& root() const { return root_; }
@@ -25,6 +26,9 @@ class DataDirectory {
   /// The port that an earlier server of this directory was given; 0 when none.
   std::uint16_t remembered_port() const;
   Result<void> write_address(const ServerAddress& address) const;
+  /// Whether there is room to work: writes and removes a small file. Failpoint: "server.probe_disk". Errors: those of files,
+  /// RESOURCE_EXHAUSTED "io.disk_full" first of all.
+  Result<void> probe_room() const;
 
  private:
   DataDirectory(std::string root, UniqueFd lock) : root_(std::move(root)), lock_(std::move(lock)) {}

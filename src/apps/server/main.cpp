@@ -2,39 +2,37 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <cstdlib>
 
+#include "apps/described_flags.h"
 #include "apps/server/server.h"
+#include "apps/usage.h"
 
 namespace trainyard::apps {
 namespace {
 
-void add_options(CLI::App& app, ServerSettings& settings, bool& no_agent, std::string& cpus, std::string& memory) {
-  app.add_option("--data", settings.data, "Data directory");
-  app.add_option("--host", settings.host, "Address to listen on");
-  app.add_option("--port", settings.port, "Port; 0: a free one, kept for this data directory")->check(CLI::Range(0, 65'535));
-  app.add_option("--ready-file", settings.ready_file, "Written when the server serves");
-  app.add_option("--lifeline", settings.lifeline, "File descriptor whose end of file stops everything");
-  app.add_option("--node", settings.node, "Name of the embedded node");
-  app.add_option("--cpus", cpus, "CPU of the embedded node, as 4 or 3500m");
-  app.add_option("--memory", memory, "Memory of the embedded node, as 16GiB");
-  app.add_flag("--no-agent", no_agent, "Run no jobs in this process");
-  app.add_flag("--datasets.synthetic-fallback", settings.synthetic_fallback, "Use a small synthetic dataset when one is missing");
-  app.add_flag("--verbose", settings.verbose, "Log debug events");
+/// Where a browser gets in. The link is for the person who reads along: a file could be read by others, and later.
+std::string browser_line(Server& server) {
+  struct stat output {};
+  const bool kept = ::fstat(STDOUT_FILENO, &output) != 0 || S_ISREG(output.st_mode);
+  return kept ? server.address().url + "/ (asks for the token)" : server.make_login_link() + " (signs in once, within 15 minutes)";
 }
 
-void greet(const Server& server) {
+void greet(Server& server) {
   fmt::print(
       "Trainyard serves at {}\n"
       "  data      {} (SQLite, local files, built-in worker)\n"
       "  token     {}\n"
+      "  browser   {}\n"
       "  next      trainyard job submit --follow -- echo hello\n",
-      server.address().url, server.data_directory(), server.address().token_file);
+      server.address().url, server.data_directory(), server.address().token_file, browser_line(server));
   std::fflush(stdout);
+  if (server.read_only()) fmt::print(stderr, "warning: {}\n", server.read_only()->describe());
 }
 
 Result<void> write_ready_file(const ServerSettings& settings, const ServerAddress& address) {
@@ -89,29 +87,33 @@ int run(const ServerSettings& settings) {
 
 int main(int argc, char** argv) {
   using namespace trainyard;
-  apps::ServerSettings settings;
-  CLI::App app{"Starts the Trainyard server.", "trainyard-server"};
+  std::vector<std::string> words(argv + 1, argv + argc);
   std::string verb;
-  std::string cpus;
-  std::string memory;
-  bool no_agent = false;
-  app.add_option("verb", verb, "up: with the built-in worker; server: the control plane alone")->check(CLI::IsMember({"up", "server"}));
-  apps::add_options(app, settings, no_agent, cpus, memory);
+  if (!words.empty() && (words[0] == "up" || words[0] == "server")) {
+    verb = words[0];
+    words.erase(words.begin());
+  }
+  CLI::App app{verb == "server" ? "Starts the control plane alone; machines join with `trainyard agent`."
+                                : "Starts everything on this machine: the control plane and a worker, in one process.",
+               verb.empty() ? "trainyard-server" : "trainyard " + verb};
+  std::string file;
+  Document flags = Document::object();
+  app.add_option("--config", file, "File with these settings as YAML, without the dashes; flags win");
+  apps::add_described_flags(app, schema_of<apps::ServerSettings>(), flags);
+  app.footer("Example:\n  " + app.get_name() + " --data ./trainyard --port 0");
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);
+    fmt::print(stderr, "{}", apps::explain_usage_error(app, words, error.what()));
+    return 2;
   }
-  settings.embedded_agent = !no_agent && verb != "server";
-  if (!cpus.empty()) {
-    const Result<MilliCpu> parsed = parse_milli_cpu(cpus);
-    if (!parsed.ok()) return fmt::print(stderr, "error: --cpus: {}\n", parsed.error().describe()), 2;
-    settings.cpus = *parsed;
+  Result<apps::ServerSettings> settings = apps::read_server_settings(file, flags);
+  if (!settings.ok()) {
+    fmt::print(stderr, "error: {}\n", settings.error().describe());
+    return 2;
   }
-  if (!memory.empty()) {
-    const Result<ByteSize> parsed = parse_byte_size(memory);
-    if (!parsed.ok()) return fmt::print(stderr, "error: --memory: {}\n", parsed.error().describe()), 2;
-    settings.memory = *parsed;
-  }
-  return apps::run(settings);
+  settings->version = TRAINYARD_VERSION;
+  settings->embedded_agent = settings->embedded_agent && verb != "server";
+  return apps::run(*settings);
 }

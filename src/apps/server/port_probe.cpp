@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cerrno>
+
 #include "base/file.h"
 
 namespace trainyard::apps {
@@ -23,6 +25,8 @@ Result<std::uint16_t> probe_port(const std::string& host, std::uint16_t port) {
   socklen_t size = sizeof address;
   if (::bind(socket.get(), static_cast<const sockaddr*>(raw), size) != 0 ||
       ::getsockname(socket.get(), static_cast<sockaddr*>(raw), &size) != 0) {
+    const int reason = errno;
+    if (reason != EADDRINUSE) return system_error(reason, "listen", fmt::format("{}:{}", host, port));
     return unavailable("net.port_taken", fmt::format("another program listens on {}:{}: stop it, or choose another port", host, port));
   }
   return ntohs(address.sin_port);

@@ -5,7 +5,7 @@
 
 #include <atomic>
 
-#include "access/token_authorizer.h"
+#include "access/session_authorizer.h"
 #include "adapters/agent_pool/agent_pool.h"
 #include "adapters/agent_pool/embedded_link.h"
 #include "adapters/localfs/local_log_store.h"
@@ -25,10 +25,13 @@
 #include "api/platform/trials.h"
 #include "api/platform/workflows.h"
 #include "apps/programs.h"
+#include "apps/server/browser.h"
 #include "apps/server/catalog_resolver.h"
 #include "apps/server/job_builder.h"
 #include "apps/server/job_events.h"
+#include "apps/server/job_runs.h"
 #include "apps/server/port_probe.h"
+#include "apps/server/runners.h"
 #include "apps/server/status_page.h"
 #include "base/checksum.h"
 #include "base/rng.h"
@@ -54,17 +57,49 @@ struct State {
   std::unique_ptr<store::LogStore> logs;
   std::string admin_token;
   std::string installation_key;
+  std::optional<Error> disk_full;  ///< Why nothing may be written, if so.
 };
+
+/// A server that starts on a full disk still shows what it has. A new directory has nothing to show.
+Result<std::optional<Error>> check_room(const DataDirectory& directory) {
+  Result<void> room = directory.probe_room();
+  if (room.ok()) return std::optional<Error>();
+  Error full = std::move(room).error();
+  if (full.id != "io.disk_full" || !file_exists(directory.path("trainyard.db")))
+    return std::move(full).with_context("writing to " + directory.root());
+  return std::optional<Error>(unavailable(
+      "server.read_only",
+      fmt::format("the disk was full when the server started, so it only reads; make room and restart the server; directory: {}",
+                  directory.root())));
+}
+
+bool has_bytes(const std::string& path) { return file_size(path).value_or(0) > 0; }
+
+/// The ledger is made first. Without it the numbers of jobs would begin again and meet the checkpoints and logs of others.
+Result<void> check_ledger_is_there(const DataDirectory& directory) {
+  const std::string ledger = directory.path("ledger.db");
+  if (has_bytes(ledger) || has_bytes(ledger + "-wal") || !has_bytes(directory.path("trainyard.db"))) return {};
+  return data_loss(
+      "ledger.missing",
+      "the ledger of jobs is gone or empty while the other database is there: restore it from a backup, or start in another data "
+      "directory with --data: " +
+          ledger);
+}
 
 Result<State> open_state(const DataDirectory& directory) {
   State state;
+  TRY(check_ledger_is_there(directory));
+  ASSIGN_OR_RETURN(state.disk_full, check_room(directory));
+  const bool read_only = state.disk_full.has_value();
   ASSIGN_OR_RETURN(state.admin_token, access::load_or_create_token(directory.path("token"), access::make_personal_token));
   ASSIGN_OR_RETURN(state.installation_key,
                    access::load_or_create_token(directory.path("installation.key"), [] { return secure_random_hex(32); }));
-  ASSIGN_OR_RETURN(state.ledger, adapters::sqlite::make_sqlite_job_ledger({.path = directory.path("ledger.db")}));
-  ASSIGN_OR_RETURN(state.database, adapters::sqlite::make_sqlite_database({.path = directory.path("trainyard.db")}));
+  ASSIGN_OR_RETURN(state.ledger, adapters::sqlite::make_sqlite_job_ledger({.path = directory.path("ledger.db"), .read_only = read_only}));
+  ASSIGN_OR_RETURN(state.database,
+                   adapters::sqlite::make_sqlite_database({.path = directory.path("trainyard.db"), .read_only = read_only}));
   ASSIGN_OR_RETURN(state.objects, adapters::localfs::make_local_object_store(directory.path("objects")));
   ASSIGN_OR_RETURN(state.logs, adapters::localfs::make_local_log_store(directory.path("logs")));
+  if (read_only) return state;
   TRY(store::migrate(*state.database, "catalog", data::catalog_migrations()));
   TRY(store::migrate(*state.database, "workflow", workflow::workflow_migrations()));
   TRY(track::prepare_tracking(*state.database, SystemClock()));
@@ -81,19 +116,28 @@ class ComposedServer final : public Server {
         on_fatal_(std::move(on_fatal)),
         logs_(*state_.logs),
         authorizer_(state_.installation_key),
-        router_(authorizer_),
+        callers_(authorizer_, sessions_, state_.installation_key),
+        router_(callers_),
         pool_({.lease = settings_.lease}, {.strand = strand_, .clock = clock_, .log = log_}),
         catalog_(*state_.database, clock_),
-        resolver_(catalog_, *state_.objects),
+        resolver_({.catalog = catalog_,
+                   .objects = *state_.objects,
+                   .cache = directory_.path("cache"),
+                   .synthetic_fallback = settings_.synthetic_fallback}),
         tracking_({.database = *state_.database, .objects = *state_.objects, .clock = clock_}),
         track_sink_(tracking_),
+        job_runs_({.writes = writes_, .sink = track_sink_, .runs = tracking_.runs(), .ledger = *state_.ledger, .log = log_}),
         workflow_repository_(*state_.database, {"job", "tune", "gate", "register"}) {}
 
   ~ComposedServer() override { stop(false); }
 
   const ServerAddress& address() const override { return address_; }
   const std::string& data_directory() const override { return directory_.root(); }
+  const std::optional<Error>& read_only() const override { return state_.disk_full; }
   bool shutdown_requested() const override { return shutdown_requested_; }
+  std::string make_login_link() override {
+    return address_.url + "/login?link=" + sessions_.make_link(authorizer_.fingerprint_of(state_.admin_token).value_or(""));
+  }
 
   Result<void> start();
   void stop(bool stop_jobs) override;
@@ -103,8 +147,6 @@ class ComposedServer final : public Server {
   Result<void> listen();
   Result<void> recover();
   void make_services();
-  void open_run(const jobs::Job& job);
-  void close_run(const jobs::Job& job);
   void add_routes();
   Result<void> start_agent();
 
@@ -126,12 +168,15 @@ class ComposedServer final : public Server {
   ThreadExecutor bulk_{"bulk"};
   api::WatchedLogStore logs_;
   access::TokenAuthorizer authorizer_;
+  access::SessionStore sessions_{{}, clock_};
+  access::SessionAuthorizer callers_;
   net::Router router_;
   adapters::agent_pool::AgentPool pool_;
   data::CatalogRepository catalog_;
   CatalogResolver resolver_;
   track::Tracking tracking_;
   adapters::track_sink::TrackSink track_sink_;
+  JobRuns job_runs_;
   workflow::WorkflowRepository workflow_repository_;
   tune::StudyBoard studies_;
   std::unique_ptr<JobBuilder> builder_;
@@ -175,46 +220,25 @@ void ComposedServer::make_services() {
       jobs::JobService::Deps{
           .strand = strand_, .clock = clock_, .ledger = *state_.ledger, .backend = pool_, .builder = *builder_, .log = log_},
       jobs::JobService::Hooks{.on_fatal = on_fatal_,
-                              .on_attempt_started = [this](const jobs::Job& job) { open_run(job); },
-                              .on_ended = [this](const jobs::Job& job) { close_run(job); }});
+                              .on_attempt_started = [this](const jobs::Job& job) { job_runs_.open(job); },
+                              .on_ended = [this](const jobs::Job& job) { job_runs_.close(job); }});
   authorizer_.set_attempt_check([this](const AttemptKey& attempt) { return pool_.holds(attempt); });
   events_ = std::make_unique<JobEvents>(JobEvents::Deps{.strand = strand_, .writes = writes_, .jobs = *jobs_, .tracking = &track_sink_});
   gateway_ = std::make_unique<tasks::JobGateway>(
       tasks::JobGateway::Deps{.strand = strand_, .reads = reads_, .jobs = *jobs_, .ledger = *state_.ledger},
-      [this](JobSpec& spec) { return resolver_.resolve(spec); });
+      [this](JobSpec& spec) { return resolver_.resolve(spec); }, check_runner);
   workflow::WorkflowService::Kinds kinds;
   kinds.push_back(std::make_unique<tasks::JobTaskKind>(*gateway_));
   kinds.push_back(std::make_unique<tasks::TuneTaskKind>(*gateway_, studies_));
   kinds.push_back(std::make_unique<tasks::GateTaskKind>());
   kinds.push_back(std::make_unique<tasks::RegisterTaskKind>(
-      tasks::RegisterTaskKind::Deps{.strand = strand_, .writes = writes_, .models = tracking_.models()}));
+      tasks::RegisterTaskKind::Deps{.strand = strand_, .writes = writes_, .models = tracking_.models(), .catalog = catalog_}));
   workflows_ = std::make_unique<workflow::WorkflowService>(
       workflow::WorkflowService::Deps{
           .strand = strand_, .writes = writes_, .clock = clock_, .repository = workflow_repository_, .log = log_},
       std::move(kinds), on_fatal_);
   link_ = std::make_unique<adapters::agent_pool::EmbeddedLink>(
       adapters::agent_pool::EmbeddedLink::Deps{.strand = strand_, .pool = pool_, .logs = logs_, .events = *events_});
-}
-
-/// A run that cannot be written holds nobody up: metrics of the job are refused until it can, and the agent sends them again.
-void ComposedServer::open_run(const jobs::Job& job) {
-  jobs::RunStart start{job.run, job.id, job.spec.name, job.spec.kind, {}, job.started_at.value_or(job.submitted_at)};
-  if (!job.spec.inputs.empty()) start.dataset = job.spec.inputs.begin()->second;
-  writes_.post([this, start = std::move(start)] {
-    if (Result<void> opened = track_sink_.start_run(start); !opened.ok()) {
-      log_.write({LogLevel::kWarning, "track.run_not_opened", {{"job", start.job.text()}, {"error", opened.error().describe()}}});
-    }
-  });
-}
-
-void ComposedServer::close_run(const jobs::Job& job) {
-  if (job.attempt.number.value == 0) return;  // Never launched: there is no run.
-  const std::string_view status = job.state == JobState::kSucceeded ? "FINISHED" : job.state == JobState::kCancelled ? "KILLED" : "FAILED";
-  writes_.post([this, run = job.run, id = job.id, status, ended = job.ended_at.value_or(clock_.now())] {
-    if (Result<void> closed = track_sink_.end_run(run, status, ended); !closed.ok()) {
-      log_.write({LogLevel::kWarning, "track.run_not_closed", {{"job", id.text()}, {"error", closed.error().describe()}}});
-    }
-  });
 }
 
 void ComposedServer::add_routes() {
@@ -225,7 +249,7 @@ void ComposedServer::add_routes() {
   api::add_dataset_routes(router_, {reads_, catalog_, *state_.objects});
   api::add_run_routes(router_, {reads_, tracking_});
   api::add_model_routes(router_, {reads_, tracking_});
-  api::mlflow::add_mlflow_routes(router_, {reads_, tracking_, clock_});
+  api::mlflow::add_mlflow_routes(router_, {reads_, bulk_, writes_, tracking_, clock_});
   api::add_trial_routes(router_, strand_, clock_, studies_);
   api::add_workflow_routes(router_, {strand_, reads_, clock_, *workflows_, workflow_repository_});
   api::add_agent_routes(
@@ -233,13 +257,23 @@ void ComposedServer::add_routes() {
                   strand_.post([this, observation, seen, wait, done = std::move(done)] { pool_.sync(observation, seen, wait, done); });
                 },
                 *link_, bulk_});
-  add_status_routes(router_, {strand_, *jobs_, metrics_, [this] { shutdown_requested_ = true; }});
+  add_browser_routes(router_, {.jobs = context,
+                               .workflows = {strand_, reads_, clock_, *workflows_, workflow_repository_},
+                               .backend = pool_,
+                               .models = tracking_.models(),
+                               .callers = callers_,
+                               .url = address_.url,
+                               .version = settings_.version,
+                               .warning = state_.disk_full ? state_.disk_full->message : "",
+                               .started_at = clock_.monotonic_now()});
+  add_status_routes(router_, {strand_, *jobs_, metrics_, state_.disk_full.has_value(), [this] { shutdown_requested_ = true; }});
 }
 
 Result<void> ComposedServer::recover() {
   // The services are not shared yet, so recovery may run here, before anything is posted to the strand by others.
   Result<void> recovered = jobs_->recover();
   if (!recovered.ok()) return std::move(recovered).error().with_context("loading the jobs from " + directory_.path("ledger.db"));
+  job_runs_.repair(jobs_->last_event());
   return workflows_->recover();
 }
 
@@ -261,8 +295,15 @@ Result<void> ComposedServer::start() {
   ASSIGN_OR_RETURN(port_, choose_port());
   address_ = {fmt::format("http://{}:{}", settings_.host, port_), directory_.path("token"), ::getpid()};
   make_services();
-  TRY(recover());
   add_routes();
+  if (state_.disk_full) {
+    // Nothing is taken up: every step of a job would have to be written. Ranks go on under their warden, which keeps what they say.
+    router_.refuse_changes(*state_.disk_full);
+    TRY(listen());
+    Result<void> written = directory_.write_address(address_);
+    return !written.ok() && written.error().id == "io.disk_full" ? Result<void>() : written;
+  }
+  TRY(recover());
   TRY(listen());
   TRY(start_agent());
   return directory_.write_address(address_);

@@ -19,8 +19,12 @@ struct ServerSettings {
   Duration lease{15'000'000};       ///< A node that is silent for this long has lost its ranks.
   bool synthetic_fallback = false;  ///< A small synthetic dataset stands in for a missing one; tagged, refused by gate and register.
   bool verbose = false;
+  std::string version = "unknown";  ///< Of this build; no setting, `main` knows it.
 
   void describe(FieldVisitor& fields);
 };
+
+/// The settings of `file` (YAML; none when empty), overridden by those of `flags`. Errors: those of reading, parsing and decoding.
+Result<ServerSettings> read_server_settings(const std::string& file, const Document& flags);
 
 }  // namespace trainyard::apps

@@ -12,11 +12,11 @@ struct StatusContext {
   Executor& strand;
   jobs::JobService& jobs;
   MetricsRegistry& metrics;
+  bool read_only = false;  ///< The server is up but takes no changes: /readyz answers 503.
   std::function<void()> shutdown;
 };
 
-/// Adds /healthz and /readyz (open), / (a page with the state of the jobs; asks for the token when there is none), /login (a one-time link
-/// that sets the session cookie), /metrics, and POST /api/v1/server:shutdown.
+/// Adds /healthz and /readyz (open), /metrics, and POST /api/v1/server:shutdown. Pages for people: browser.h.
 void add_status_routes(net::Router& router, StatusContext context);
 
 }  // namespace trainyard::apps

@@ -19,6 +19,7 @@
 #include <span>
 
 #include "apps/warden/warden.h"
+#include "base/failpoint.h"
 
 namespace trainyard::warden {
 namespace {
@@ -220,6 +221,7 @@ int run_as_daemon(const Options& options) {
 
 int main(int argc, char** argv) {
   using namespace trainyard::warden;
+  trainyard::arm_failpoints_from_environment();
   trainyard::Result<Options> options = parse_options(std::span(argv, static_cast<std::size_t>(argc)));
   if (!options.ok()) {
     fmt::print(stderr, "trainyard-warden: {}\n{}", options.error().message, kUsage);

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/failpoint.h"
+
 namespace trainyard::warden {
 namespace {
 
@@ -110,7 +112,7 @@ void RankOutput::flush_partial_later() {
 
 void RankOutput::write_out() {
   const std::uint64_t before = log_.size() + events_.size();
-  const bool log_written = log_.append(log_pending_).ok();
+  const bool log_written = append_log().ok();
   if (log_written) log_pending_.clear();
   const bool events_written = events_.append(events_pending_).ok();
   if (events_written) events_pending_.clear();
@@ -123,6 +125,15 @@ void RankOutput::write_out() {
   update_reading();
   if (log_.size() + events_.size() > before) callbacks_.on_grown();
   close_if_done();
+}
+
+Result<void> RankOutput::append_log() {
+  if (log_pending_.empty()) return {};
+  FAILPOINT("warden.before_append");
+  TRY(log_.append(log_pending_));
+  // What was appended must not be appended again: an injected error has no meaning here.
+  (void)hit_failpoint("warden.after_append");
+  return {};
 }
 
 bool RankOutput::spool_full() const {
@@ -162,13 +173,19 @@ void RankOutput::set_shipped(const exec::ShippedMark& mark) {
   }
   if (shipped_.log_size + shipped_.events_size >= released_.log_size + released_.events_size + kReleaseStep) {
     // The mark goes first: it tells a restarted agent where the bytes that are still there begin.
-    if (write_file_atomically(paths_.shipped, exec::to_text(shipped_)).ok()) {
+    if (hit_failpoint("warden.before_shipped_mark").ok() && write_file_atomically(paths_.shipped, exec::to_text(shipped_)).ok() &&
+        hit_failpoint("warden.after_shipped_mark").ok()) {
       released_ = shipped_;
       log_.release_before(released_.log_size);
       events_.release_before(released_.events_size);
     }
   }
   update_reading();
+}
+
+Result<void> RankOutput::sync() {
+  TRY(log_.sync());
+  return events_.sync();
 }
 
 void RankOutput::close_now() {

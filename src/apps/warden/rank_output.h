@@ -48,6 +48,8 @@ class RankOutput {
   std::uint64_t log_size() const { return log_.size(); }
   std::uint64_t events_size() const { return events_.size(); }
 
+  /// All of the files survives a loss of power: an exit record may name their sizes.
+  Result<void> sync();
   /// What the server holds durably: that much of the disk may be given back and of the bound be used again.
   void set_shipped(const exec::ShippedMark& mark);
   /// Takes what is in the pipes now and closes them, whoever else still holds them open.
@@ -69,6 +71,7 @@ class RankOutput {
   void take(std::size_t index, std::string_view bytes);
   void end_pipe(std::size_t index);
   void write_out();
+  Result<void> append_log();
   void flush_partial_later();
   void update_reading();
   void close_if_done();

@@ -38,6 +38,7 @@ Result<void> write_record_file(const std::string& path, std::string_view text) {
   TRY(sync_data(file.get(), temporary));
   FAILPOINT("warden.before_exit_record");
   if (::rename(temporary.c_str(), path.c_str()) != 0) return system_error(errno, "rename", path);
+  FAILPOINT("warden.after_exit_record");
   return {};
 }
 
@@ -82,6 +83,7 @@ Result<void> RankProcess::launch(const exec::RankLaunch& request) {
                                                   }},
                                              ends));
   oom_kills_before_ = oom_kill_count();
+  FAILPOINT("warden.before_spawn");
   ASSIGN_OR_RETURN(
       pid_, spawn_rank(request.argv, rank_environment(request, deps_.environment), workdir_of(request, deps_.environment.data_dir), ends));
   const Result<void> watched = watch_leader();
@@ -94,6 +96,7 @@ Result<void> RankProcess::launch(const exec::RankLaunch& request) {
 }
 
 Result<void> RankProcess::watch_leader() {
+  FAILPOINT("warden.after_fork");
   pidfd_.reset(::pidfd_open(pid_, 0));
   if (!pidfd_.valid()) return system_error(errno, "pidfd_open", "");
   TRY(deps_.groups.add(pid_));
@@ -242,6 +245,7 @@ void RankProcess::end_with(exec::RankExit exit) {
 void RankProcess::write_record() {
   record_timer_ = {};
   Result<void> written = make_directories(paths_.directory);
+  if (written.ok() && output_) written = output_->sync();
   if (written.ok()) written = write_record_file(paths_.exit_record, exec::to_text(*record_));
   if (!written.ok()) {
     record_timer_ = deps_.loop.call_after(settings_.record_retry, [this] { write_record(); });

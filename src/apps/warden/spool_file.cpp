@@ -34,6 +34,14 @@ Result<void> SpoolFile::append(std::string_view bytes) {
     return written;
   }
   size_ += bytes.size();
+  synced_ = false;
+  return {};
+}
+
+Result<void> SpoolFile::sync() {
+  if (synced_) return {};
+  TRY(sync_data(file_.get(), path_));
+  synced_ = true;
   return {};
 }
 

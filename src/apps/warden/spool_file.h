@@ -16,6 +16,8 @@ class SpoolFile {
   /// Errors: RESOURCE_EXHAUSTED "io.disk_full" and others of write; the file is then as before and the append may be repeated.
   Result<void> append(std::string_view bytes);
   std::uint64_t size() const { return size_; }
+  /// What was appended survives a loss of power.
+  Result<void> sync();
   /// Gives the disk space of the bytes before `end` back, where the file system can; they read as zeros afterwards.
   void release_before(std::uint64_t end);
 
@@ -25,6 +27,7 @@ class SpoolFile {
   std::string path_;
   UniqueFd file_;
   std::uint64_t size_ = 0;
+  bool synced_ = true;
 };
 
 /// Cuts a log file back to whole records from `start` on, an events file to whole lines: a warden that is killed may leave a torn tail.

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <csignal>
 
+#include "base/failpoint.h"
 #include "base/rng.h"
 
 namespace trainyard::warden {
@@ -212,6 +213,7 @@ Result<Document> Warden::forget(const RankKey& key) {
   if (!ranks_.at(key)->exited()) {
     return failed_precondition("warden.still_running", "a rank is forgotten only after its end: " + exec::text_of(key));
   }
+  FAILPOINT("warden.before_forget");
   ranks_.erase(key);
   grown_.erase(key);
   remove_files(key);
@@ -221,9 +223,11 @@ Result<Document> Warden::forget(const RankKey& key) {
 void Warden::remove_files(const RankKey& key) {
   const exec::SpoolPaths paths = exec::spool_paths(settings_.data_dir, key);
   // The exit record goes last: if this is cut short, the next warden still knows that the rank has ended.
-  for (const std::string& path : {paths.start_record, paths.log, paths.events, paths.shipped, paths.spec, paths.token, paths.exit_record}) {
+  for (const std::string& path : {paths.start_record, paths.log, paths.events, paths.shipped, paths.spec, paths.token}) {
     ::unlink(path.c_str());
   }
+  (void)hit_failpoint("warden.during_forget");
+  ::unlink(paths.exit_record.c_str());
   const auto next = ranks_.lower_bound({key.attempt, 0});
   if (next != ranks_.end() && next->first.attempt == key.attempt) return;
   // The last rank of its attempt: directories go when they are empty, what a program left in its working directory stays.

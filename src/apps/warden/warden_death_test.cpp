@@ -62,16 +62,19 @@ TEST_F(WardenDeathTest, ended_rank_keeps_its_exit_over_a_warden_death) {
 }
 
 TEST_F(WardenDeathTest, death_at_each_failpoint_leaves_one_end_of_the_rank) {
-  for (const std::string failpoint : {"warden.after_spawn", "warden.before_exit_record"}) {
+  for (const std::string failpoint : {"warden.before_spawn", "warden.after_fork", "warden.after_spawn", "warden.before_append",
+                                      "warden.after_append", "warden.before_exit_record", "warden.after_exit_record"}) {
     SCOPED_TRACE(failpoint);
     ::setenv("TRAINYARD_FAILPOINTS", (failpoint + "=exit").c_str(), 1);
     WardenConnection& first = start_warden();
     ::unsetenv("TRAINYARD_FAILPOINTS");
-    first.send(exec::start_request(shell_launch(kRank, "exit 5")));
+    first.send(exec::start_request(shell_launch(kRank, "sleep 1000 >/dev/null 2>&1 3>&- & echo out; exit 5")));
     ASSERT_TRUE(warden->ended());
-    EXPECT_TRUE(processes_of(kRank, data_dir).empty());
     WardenConnection& second = start_warden();
-    EXPECT_TRUE(second.wait_for_exit(kRank).lost);
+    EXPECT_TRUE(processes_of(kRank, data_dir).empty()) << "children too";
+    const bool recorded = failpoint == "warden.after_exit_record";
+    EXPECT_EQ(second.wait_for_exit(kRank).lost, !recorded);
+    EXPECT_EQ(second.exit_of(kRank)->code, recorded ? 5 : 128 + SIGKILL);
     second.send(exec::forget_request(kRank));
     second.ask(exec::list_request(2));
   }

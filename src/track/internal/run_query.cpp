@@ -83,7 +83,11 @@ Result<RunQuery> RunQuery::parse(const std::string& filter, const std::vector<st
   RunQuery query;
   ASSIGN_OR_RETURN(query.clauses_, parse_filter(filter));
   ASSIGN_OR_RETURN(query.orders_, parse_order_by(order_by));
-  for (const FilterClause& clause : query.clauses_) TRY(check_known(clause.type, clause.key, "track.filter"));
+  for (const FilterClause& clause : query.clauses_) {
+    TRY(check_known(clause.type, clause.key, "track.filter"));
+    // A clause that fits nothing is refused where there are no runs, too.
+    TRY(is_number(clause.type, clause.key) ? number_matches(clause, std::nullopt) : text_matches(clause, std::nullopt));
+  }
   for (const OrderClause& order : query.orders_) TRY(check_known(order.type, order.key, "track.order_by"));
   return query;
 }

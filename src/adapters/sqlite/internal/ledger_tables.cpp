@@ -261,7 +261,7 @@ Result<store::JobRecord> read_job(Session& session, JobId id) {
   ASSIGN_OR_RETURN(Statement job, session.prepare("SELECT id, live, changed_at, crc, body FROM jobs WHERE id = ?"));
   Binder(job) << signed_of(id.value);
   ASSIGN_OR_RETURN(const bool found, job.step());
-  if (!found) return not_found("job.unknown", "there is no such job: " + id.text());
+  if (!found) return not_found("job.unknown", "there is no job " + id.text() + "; `trainyard job ls` lists them");
   return job_of(job);
 }
 

@@ -113,9 +113,9 @@ Result<Response> no_presigned(track::ArtifactRepository&, const Request&) {
 void add_artifact_routes(net::Router& router, const MlflowContext& context) {
   const auto add = [&](const char* method, std::string_view path, Permission permission, ArtifactHandler handler, std::size_t body_max) {
     net::Handler answer = [context, handler](Request request, net::ResponderPtr responder) {
-      context.blocking.post([context, handler, request = std::move(request), responder = std::move(responder)] {
-        const Result<Response> response = handler(context.tracking.artifacts(), request);
-        responder->respond(response.ok() ? *response : error_response(response.error()));
+      context.bulk.post([context, handler, request = std::move(request), responder = std::move(responder)] {
+        Result<Response> response = handler(context.tracking.artifacts(), request);
+        responder->respond(response.ok() ? std::move(response).value() : error_response(response.error()));
       });
     };
     router.add({method, fmt::format("{}{}", kPrefix, path), permission, std::move(answer), body_max});

@@ -58,7 +58,8 @@ net::Response error_response(const Error& error) {
 }
 
 net::Response refusal(int status, const Error& error, std::string_view) {
-  if (status == 404) return write(404, "ENDPOINT_NOT_FOUND", "This server has no such endpoint");
+  if (status == 404)
+    return write(404, "ENDPOINT_NOT_FOUND", "Trainyard does not serve this call of MLflow; docs/how-to/mlflow.md lists what it serves");
   net::Response response = error_response(error);
   response.status = status;
   if (status == 401) response.headers.add("WWW-Authenticate", "Bearer realm=\"trainyard\"");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "access/token_authorizer.h"
 #include "api/mlflow/internal/calls.h"
 #include "api/mlflow/internal/messages.h"
 #include "track/page_token.h"
@@ -82,6 +83,7 @@ Result<Document> log_metric(const Call& call) {
   ASSIGN_OR_RETURN(const RunId id, call.arguments.run_id());
   track::RunBatch batch;
   batch.from_list = false;
+  batch.sender = access::attempt_of(call.principal);
   ASSIGN_OR_RETURN(track::Metric metric, metric_of(call.arguments));
   batch.metrics.push_back(std::move(metric));
   TRY(call.tracking.runs().log(id, batch));
@@ -115,6 +117,7 @@ Result<void> check_size(std::size_t count, std::size_t max, std::string_view wha
 Result<Document> log_batch(const Call& call) {
   ASSIGN_OR_RETURN(const RunId id, call.arguments.run_id());
   track::RunBatch batch;
+  batch.sender = access::attempt_of(call.principal);
   ASSIGN_OR_RETURN(const std::vector<Fields> metrics, call.arguments.messages("metrics"));
   TRY(check_size(metrics.size(), kBatchMetricsMax, "metrics"));
   for (const Fields& fields : metrics) {

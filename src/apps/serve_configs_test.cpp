@@ -1,4 +1,4 @@
-#include "apps/serve/configs.h"
+#include "apps/serve_configs.h"
 
 #include <gtest/gtest.h>
 

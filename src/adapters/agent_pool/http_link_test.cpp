@@ -1,0 +1,54 @@
+#include "adapters/agent_pool/http_link.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "net/http_server.h"
+#include "net/testing/fake_responder.h"
+
+namespace trainyard::adapters::agent_pool {
+namespace {
+
+/// A server that answers every transfer with one error.
+class HttpLinkTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    router.add({"POST", "/api/v1/agents/ranks/{job}/{attempt}/{rank}/{what}", net::Permission::kOpen,
+                [this](const net::Request&, const net::ResponderPtr& responder) { responder->respond(net::problem_response(error)); }});
+    server = std::move(net::make_http_server({}, router)).value();
+    link = std::move(HttpLink::make("http://127.0.0.1:" + std::to_string(server->port()), "token")).value();
+  }
+  Error answered(const Error& with) {
+    error = with;
+    const Result<std::uint64_t> end = link->append_log({{JobId(1), AttemptNumber(1)}, 0}, 0, "bytes");
+    return end.ok() ? Error{} : end.error();
+  }
+
+  Error error;
+  net::testing::FakeAuthorizer authorizer;
+  net::Router router{authorizer};
+  std::unique_ptr<net::HttpServer> server;
+  std::unique_ptr<HttpLink> link;
+};
+
+// The agent gives up output that can never be taken and tries everything else again: the categories decide.
+TEST_F(HttpLinkTest, errors_keep_their_category_and_id_over_the_wire) {
+  for (const Error& sent :
+       {invalid_argument("log.malformed", "no records"), data_loss("log.corrupt", "damaged"), failed_precondition("log.gap", "missing"),
+        unavailable("db.unavailable", "busy"), Error{Category::kAborted, "lease.fenced", "not current", {}, {}},
+        Error{Category::kResourceExhausted, "io.disk_full", "full", {}, {}}}) {
+    const Error received = answered(sent);
+    EXPECT_EQ(received.category, sent.category) << sent.id;
+    EXPECT_EQ(received.id, sent.id);
+  }
+}
+
+TEST_F(HttpLinkTest, server_that_is_gone_is_unavailable) {
+  server.reset();
+  EXPECT_EQ(answered({}).category, Category::kUnavailable);
+}
+
+}  // namespace
+}  // namespace trainyard::adapters::agent_pool

@@ -1,0 +1,60 @@
+#pragma once
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/agent_link.h"
+#include "agent/node_state.h"
+#include "agent/shipper.h"
+#include "base/log.h"
+
+namespace trainyard::agent {
+
+/// What an agent does, without the threads that do it: reports the node, carries out what the server wants, and ships output. Each
+/// method is one turn of one of the agent's loops and blocks as long as the link does. Thread-safe; `ship` is for one thread.
+class NodeDriver {
+ public:
+  struct Deps {
+    AgentLink& link;
+    SpoolReader& spool;
+    const Clock& clock;
+    LogSink& log;
+    /// Sends a request to the warden without waiting; false while there is no connection.
+    std::function<bool(const Document&)> tell_warden;
+  };
+
+  NodeDriver(NodeIdentity node, Deps deps);
+
+  NodeState& state() { return state_; }
+
+  /// A warden answered: its boot id and all its ranks.
+  void on_warden(const std::string& boot_id, std::vector<exec::WardenRank> ranks);
+
+  /// Tells the server what runs here and carries out its answer. Failpoints: "agent.before_report", "agent.after_report",
+  /// "agent.before_start", "agent.after_start", "agent.before_forget", "agent.after_forget". Errors: those of the link; UNAVAILABLE
+  /// "agent.no_warden" before the warden answered.
+  Result<void> report();
+  /// The same, and waits at the server until it wants something else than the last time, at most `wait`.
+  Result<void> poll(Duration wait);
+  /// Ships the output that `work` names; what does not work now gets another turn. Failpoint: "agent.after_ack_recorded".
+  void ship(const NodeState::ShipWork& work);
+
+ private:
+  Result<void> sync(std::uint64_t seen, std::uint64_t request, Duration wait);
+  void apply(const exec::DesiredState& desired, std::uint64_t request);
+  void start(const exec::RankLaunch& launch);
+  void forget(const RankKey& rank);
+
+  Deps deps_;
+  NodeState state_;
+  Shipper shipper_;
+  std::mutex mutex_;
+  exec::DesiredState desired_;       // guarded by mutex_, like all below
+  std::set<RankKey> asked_;          ///< Started by request, not confirmed by this warden yet.
+  std::uint64_t requests_ = 0;       ///< Syncs sent so far.
+  std::uint64_t epoch_request_ = 0;  ///< The last sync that had been sent when the server's present epoch was first heard of.
+};
+
+}  // namespace trainyard::agent

@@ -1,0 +1,73 @@
+#include "apps/server/job_runs.h"
+
+#include <set>
+
+namespace trainyard::apps {
+namespace {
+
+/// More events than the writes of one process can ever be behind: its queue holds as many.
+constexpr std::uint64_t kEventsBehindMax = 4096;
+
+jobs::RunStart start_of(const jobs::Job& job) {
+  jobs::RunStart start{
+      job.run, job.id, job.spec.name, job.spec.kind, {}, jobs::uses_synthetic_data(job), job.started_at.value_or(job.submitted_at)};
+  if (!job.spec.inputs.empty()) start.dataset = job.spec.inputs.begin()->second;
+  return start;
+}
+
+std::string_view status_of(JobState state) {
+  return state == JobState::kSucceeded ? "FINISHED" : state == JobState::kCancelled ? "KILLED" : "FAILED";
+}
+
+bool was_launched(const jobs::Job& job) { return job.attempt.number.value > 0; }
+
+}  // namespace
+
+void JobRuns::warn(std::string_view event, JobId job, const Error& error) {
+  deps_.log.write({LogLevel::kWarning, std::string(event), {{"job", job.text()}, {"error", error.describe()}}});
+}
+
+void JobRuns::open(const jobs::Job& job) {
+  deps_.writes.post([this, start = start_of(job)] {
+    if (const Result<void> opened = deps_.sink.start_run(start); !opened.ok()) warn("track.run_not_opened", start.job, opened.error());
+  });
+}
+
+void JobRuns::close(const jobs::Job& job) {
+  if (!was_launched(job)) return;
+  deps_.writes.post([this, run = job.run, id = job.id, status = status_of(job.state), ended = job.ended_at.value_or(job.submitted_at)] {
+    if (const Result<void> closed = deps_.sink.end_run(run, status, ended); !closed.ok()) warn("track.run_not_closed", id, closed.error());
+  });
+}
+
+void JobRuns::repair(EventNumber last) {
+  deps_.writes.post([this, last] {
+    if (const Result<void> repaired = repair_newest(last); !repaired.ok()) warn("track.runs_not_repaired", JobId(), repaired.error());
+  });
+}
+
+Result<void> JobRuns::repair_newest(EventNumber last) {
+  const EventNumber after(last.value > kEventsBehindMax ? last.value - kEventsBehindMax : 0);
+  ASSIGN_OR_RETURN(const std::vector<store::EventRecord> events, deps_.ledger.events(after, JobId(), kEventsBehindMax));
+  std::set<JobId> concerned;
+  for (const store::EventRecord& event : events) concerned.insert(event.job);
+  for (const JobId id : concerned) {
+    ASSIGN_OR_RETURN(const store::JobRecord record, deps_.ledger.get(id));
+    ASSIGN_OR_RETURN(const jobs::Job job, jobs::decode_job(record.body));
+    if (const Result<void> repaired = repair_one(job); !repaired.ok()) warn("track.run_not_repaired", id, repaired.error());
+  }
+  return {};
+}
+
+/// Writes only what differs.
+Result<void> JobRuns::repair_one(const jobs::Job& job) {
+  if (!was_launched(job)) return {};
+  const Result<track::Run> run = deps_.runs.get(job.run);
+  if (!run.ok() && run.error().category != Category::kNotFound) return run.error();
+  if (!run.ok()) TRY(deps_.sink.start_run(start_of(job)));
+  const bool open = !run.ok() || run->info.status == track::RunStatus::kRunning;
+  if (!open || !is_terminal(job.state)) return {};
+  return deps_.sink.end_run(job.run, status_of(job.state), job.ended_at.value_or(job.submitted_at));
+}
+
+}  // namespace trainyard::apps

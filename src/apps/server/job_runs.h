@@ -1,0 +1,40 @@
+#pragma once
+#include "base/executor.h"
+#include "base/log.h"
+#include "jobs/attempt_sink.h"
+#include "jobs/job.h"
+#include "store/job_ledger.h"
+#include "track/run_repository.h"
+
+namespace trainyard::apps {
+
+/// Keeps a run in tracking for every job that is launched: opened with its first attempt, closed with its end. `open` and `close` come
+/// after the commit of the job and only post to `writes`, so a process that dies in between leaves a run missing or open; `repair` makes up
+/// for it. A run that cannot be written holds nobody up: metrics of its job are refused until it can, and the agent sends them again.
+/// Outlives what is posted.
+class JobRuns {
+ public:
+  struct Deps {
+    Executor& writes;
+    jobs::AttemptSink& sink;
+    track::RunRepository& runs;
+    store::JobLedger& ledger;
+    LogSink& log;
+  };
+  explicit JobRuns(Deps deps) : deps_(deps) {}
+
+  void open(const jobs::Job& job);
+  void close(const jobs::Job& job);
+  /// Posts a look at the jobs of the newest events up to `last`; what is posted later finds their runs in order. For the start of a
+  /// process.
+  void repair(EventNumber last);
+
+ private:
+  Result<void> repair_newest(EventNumber last);
+  Result<void> repair_one(const jobs::Job& job);
+  void warn(std::string_view event, JobId job, const Error& error);
+
+  Deps deps_;
+};
+
+}  // namespace trainyard::apps
