@@ -115,6 +115,9 @@ function(trainyard_gtest name sources libraries labels timeout unity)
 endfunction()
 
 function(trainyard_test_properties name labels timeout)
+  if(TRAINYARD_SANITIZE)
+    math(EXPR timeout "${timeout} * 5")
+  endif()
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
     ENVIRONMENT "TRAINYARD_SOURCE_DIR=${CMAKE_SOURCE_DIR};TRAINYARD_BINARY_DIR=${CMAKE_BINARY_DIR};TRAINYARD_LIBEXEC=${CMAKE_BINARY_DIR}/bin")
 endfunction()

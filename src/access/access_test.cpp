@@ -162,13 +162,6 @@ TEST_F(TokenAuthorizerTest, messages_do_not_repeat_the_token) {
   EXPECT_EQ(found.error().describe().find("secretsecret"), std::string::npos);
 }
 
-TEST_F(TokenAuthorizerTest, without_authentication_everyone_is_admin_but_a_bad_token_is_still_refused) {
-  AllowLoopbackAuthorizer open(tokens);
-  EXPECT_EQ(open.authenticate(net::testing::make_request("POST", "/x"))->role, "admin");
-  EXPECT_EQ(open.authenticate(request("Authorization", "Bearer " + tokens.agent_token({"n"})))->name, "agent:n");
-  EXPECT_FALSE(open.authenticate(request("Authorization", "Bearer " + tokens.attempt_token(attempt(1, 1)))).ok());
-}
-
 class SecretFileTest : public ::testing::Test {
  protected:
   void SetUp() override { directory = make_temporary_directory("access-test").value(); }

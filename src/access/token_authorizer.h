@@ -75,15 +75,4 @@ class TokenAuthorizer final : public net::Authorizer {
   AttemptCheck attempt_check_;                // guarded by mutex_
 };
 
-/// For `--auth none` on a loopback address: whoever sends no token is the admin. A token that is sent must be good, so that jobs and
-/// agents stay who they are and an outdated attempt is still refused.
-class AllowLoopbackAuthorizer final : public net::Authorizer {
- public:
-  explicit AllowLoopbackAuthorizer(TokenAuthorizer& tokens) : tokens_(tokens) {}
-  Result<net::Principal> authenticate(const net::Request& request) override;
-
- private:
-  TokenAuthorizer& tokens_;
-};
-
 }  // namespace trainyard::access

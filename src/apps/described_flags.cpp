@@ -22,7 +22,7 @@ std::string default_text(const Document& property) {
 void add_flag(CLI::App& app, const std::string& name, const Document& property, Document& given) {
   const bool by_default = property["default"] == Document(true);
   const std::string flag = by_default ? "--no-" + name : "--" + name;
-  const std::string doc = (by_default ? "Off: " : "") + property["description"].text();
+  const std::string doc = (by_default ? "Turns off " : "") + property["description"].text();
   app.add_flag_function(
       flag, [&given, name, by_default](std::int64_t) { given.set(name, !by_default); }, doc);
 }

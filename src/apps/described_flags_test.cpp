@@ -20,7 +20,7 @@ struct YardSettings {
     fields.field("port", port, {.min = 0, .max = 100}, "Where to listen.");
     fields.field("host", host, "Who listens.");
     fields.field("lease", lease, "How long.");
-    fields.field("workers", workers, "Run jobs.");
+    fields.field("workers", workers, "the workers.");
     fields.field("verbose", verbose, "Say more.");
   }
 };
@@ -61,7 +61,7 @@ TEST_F(DescribedFlagsTest, help_shows_type_bounds_default_and_sentence) {
   EXPECT_NE(help.find("--lease TEXT [15s]"), std::string::npos) << help;
   EXPECT_NE(help.find("Where to listen."), std::string::npos) << help;
   EXPECT_NE(help.find("--no-workers"), std::string::npos) << help;
-  EXPECT_NE(help.find("Off: Run jobs."), std::string::npos) << help;
+  EXPECT_NE(help.find("Turns off the workers."), std::string::npos) << help;
 }
 
 TEST_F(DescribedFlagsTest, unknown_flag_is_refused) { EXPECT_THROW(parse({"--prot", "1"}), CLI::ExtrasError); }

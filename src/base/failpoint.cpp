@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,9 @@ struct Armed {
   std::string action;
   int hits_left = 1;
 };
+
+/// Long enough for an answer to leave the machine that should not have been given.
+constexpr int kStallMilliseconds = 50;
 
 std::mutex g_mutex;
 std::vector<Armed> g_armed;  // guarded by g_mutex
@@ -39,8 +43,9 @@ Result<Armed> parse_entry(std::string_view entry) {
       return invalid_argument("failpoint.syntax", fmt::format("the hit count of a failpoint is a number from 1, not \"{}\"", count));
     }
   }
-  if (armed.action != "exit" && armed.action != "io" && armed.action != "disk_full") {
-    return invalid_argument("failpoint.syntax", fmt::format("a failpoint action is exit, io or disk_full, not \"{}\"", armed.action));
+  if (armed.action != "exit" && armed.action != "stall" && armed.action != "io" && armed.action != "disk_full") {
+    return invalid_argument("failpoint.syntax",
+                            fmt::format("a failpoint action is exit, stall, io or disk_full, not \"{}\"", armed.action));
   }
   const auto& names = failpoint_names();
   if (!std::binary_search(names.begin(), names.end(), armed.name)) {
@@ -102,14 +107,18 @@ Result<void> hit_failpoint(std::string_view name) {
   read_environment_once();
   if (!g_any_armed.load(std::memory_order_relaxed)) return {};
 
-  const std::lock_guard lock(g_mutex);
+  std::unique_lock lock(g_mutex);
   const auto& names = failpoint_names();
   CHECK(std::binary_search(names.begin(), names.end(), name), name);
   for (Armed& armed : g_armed) {
     if (armed.name != name || armed.hits_left == 0 || --armed.hits_left > 0) continue;
-    if (armed.action == "exit") {
+    if (armed.action == "exit" || armed.action == "stall") {
+      if (armed.action == "stall") {
+        lock.unlock();  // Other threads pass their failpoints meanwhile.
+        (void)::poll(nullptr, 0, kStallMilliseconds);
+      }
       if (leave_mark(name)) _exit(137);
-      continue;
+      return {};
     }
     const std::string message = fmt::format("injected at failpoint {}", name);
     if (armed.action == "disk_full") return system_error(ENOSPC, "write", fmt::format("(failpoint {})", name));

@@ -8,10 +8,11 @@
 namespace trainyard {
 
 /// Named places where a test makes the process die or an operation fail. Armed by the environment variable TRAINYARD_FAILPOINTS, a comma
-/// separated list of `name=action[@n]`: action `exit` ends the process with _exit(137) at the n-th hit (default 1), `io` returns
-/// UNAVAILABLE "failpoint.injected", `disk_full` returns RESOURCE_EXHAUSTED "io.disk_full". Unarmed, a failpoint is one relaxed load.
-/// With TRAINYARD_FAILPOINT_MARK=FILE the process that dies leaves the failpoint's name in FILE, and no process dies while FILE is there:
-/// what takes its place with the same environment lives. Thread-safe.
+/// separated list of `name=action[@n]`: action `exit` ends the process with _exit(137) at the n-th hit (default 1), `stall` does so
+/// after a while in which only other threads go on (what should have waited for this one is seen outside), `io` returns UNAVAILABLE
+/// "failpoint.injected", `disk_full` returns RESOURCE_EXHAUSTED "io.disk_full". Unarmed, a failpoint is one relaxed load. With
+/// TRAINYARD_FAILPOINT_MARK=FILE the process that dies leaves the failpoint's name in FILE, and no process dies while FILE is there: what
+/// takes its place with the same environment lives. Thread-safe.
 Result<void> hit_failpoint(std::string_view name);
 
 /// Reads the variable now instead of at the first hit. TRAINYARD_FAILPOINTS=list prints every name, one a line, and ends the process.

@@ -1,11 +1,13 @@
 #include "base/failpoint.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "base/file.h"
 
@@ -86,6 +88,21 @@ TEST(FailpointDeathTest, exit_action_ends_the_process_like_a_kill) {
         (void)hit_failpoint("jobs.before_launch");
       },
       ::testing::ExitedWithCode(137), "");
+}
+
+TEST(FailpointDeathTest, stalled_thread_lets_others_go_on_before_the_process_ends) {
+  EXPECT_EXIT(
+      {
+        (void)arm_failpoints("jobs.before_launch=stall");
+        const std::jthread stalled([] { (void)hit_failpoint("jobs.before_launch"); });
+        for (int i = 0; i < 10; ++i) {
+          (void)hit_failpoint("jobs.after_launch");
+          (void)::poll(nullptr, 0, 1);
+        }
+        (void)!::write(STDERR_FILENO, "went on", 7);
+        (void)::poll(nullptr, 0, 10'000);
+      },
+      ::testing::ExitedWithCode(137), "went on");
 }
 
 TEST(FailpointDeathTest, one_process_dies_for_each_mark_file) {

@@ -52,6 +52,26 @@ std::size_t depth_of(const Document& document) {
   return deepest + (document.is_array() || document.is_object() ? 1 : 0);
 }
 
+constexpr std::size_t kNameBytesMax = 256;
+
+/// What the shape of the document cannot say: texts that no process could be started with, names that no table could show.
+Result<void> check_texts(const JobSpec& spec, const Document& document) {
+  const auto has_nul = [](const std::string& text) { return text.find('\0') != std::string::npos; };
+  if (spec.name.size() > kNameBytesMax) {
+    return invalid_argument("spec.name", fmt::format("a name has at most {} bytes; put what is longer into a label", kNameBytesMax),
+                            document["name"].where());
+  }
+  if (std::any_of(spec.command.begin(), spec.command.end(), has_nul)) {
+    return invalid_argument("spec.command", "an argument of the command holds a NUL byte", document["command"].where());
+  }
+  for (const auto& [name, value] : spec.env) {
+    if (!name.empty() && name.find('=') == std::string::npos && !has_nul(name) && !has_nul(value)) continue;
+    return invalid_argument("spec.env", fmt::format("an environment variable has a name without '=' and no NUL byte: \"{}\"", name),
+                            document["env"].where());
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<JobSpec> job_spec_from(const Document& document) {
@@ -64,16 +84,12 @@ Result<JobSpec> job_spec_from(const Document& document) {
     return invalid_argument("spec.command", "a command job needs a command, like [\"echo\", \"hello\"]",
                             command != nullptr ? command->where() : document.where());
   }
-  for (const std::string& argument : spec.command) {
-    if (argument.find('\0') != std::string::npos) {
-      return invalid_argument("spec.command", "an argument of the command holds a NUL byte", document["command"].where());
-    }
-  }
+  TRY(check_texts(spec, document));
   if (depth_of(spec.config) > kConfigDepthMax) {
     return invalid_argument("document.too_deep", fmt::format("config is nested deeper than {} levels", kConfigDepthMax),
                             document["config"].where());
   }
-  if (spec.name.empty()) spec.name = spec.kind == "command" ? spec.command.front() : spec.kind;
+  if (spec.name.empty()) spec.name = spec.kind == "command" ? spec.command.front().substr(0, kNameBytesMax) : spec.kind;
   return spec;
 }
 

@@ -107,6 +107,9 @@ TEST(JobSpec, faulty_spec_is_refused_with_the_id_and_the_place_of_the_fault) {
       {"command: [x]\nlabels:\n  a: {b: c}\n", "spec.type", "job.yaml:3:3", "labels"},
       {"command: [x]\ncheckpoint_every: often\n", "spec.duration", "job.yaml:2:1", "often"},
       {"command: [x]\ncommand: [y]\n", "document.duplicate_key", "job.yaml:2:1", "twice"},
+      {"command: [x]\nenv: {\"A=B\": x}\n", "spec.env", "job.yaml:2:1", "A=B"},
+      {"command: [x]\nenv: {\"\": x}\n", "spec.env", "job.yaml:2:1", "without '='"},
+      {"command: [x]\nname: " + std::string(257, 'n') + "\n", "spec.name", "job.yaml:2:1", "256"},
       {"command: [x\n", "yaml.malformed", "job.yaml:2:1", ""},
   };
   for (const BadSpec& bad : corpus) {

@@ -29,8 +29,13 @@ const RankStatus* first_failure(const Job& job) {
   return first;
 }
 
+/// A program that is not there or cannot be executed is the submitter's affair: no other attempt will find it.
+bool is_bad_command(std::string_view launch_error) {
+  return launch_error.starts_with("launch.no_program") || launch_error.starts_with("launch.exec");
+}
+
 ExitCause cause_of(const exec::RankExit& exit) {
-  if (!exit.launch_error.empty()) return ExitCause::kInfrastructure;
+  if (!exit.launch_error.empty()) return is_bad_command(exit.launch_error) ? ExitCause::kUserFailure : ExitCause::kInfrastructure;
   if (exit.lost) return ExitCause::kNodeLost;
   if (exit.oom) return ExitCause::kOutOfMemory;
   if (exit.code == kExitCheckpointed) return ExitCause::kCheckpointed;

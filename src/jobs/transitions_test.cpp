@@ -121,7 +121,9 @@ TEST(FinishAttempt, each_cause_uses_its_own_budget_until_it_is_spent) {
        {BudgetCase{"user", exit_with(1), &RetryBudgets::user, &RetryCounts::user},
         BudgetCase{"oom", out_of_memory_exit(), &RetryBudgets::oom, &RetryCounts::oom},
         BudgetCase{"node_lost", lost_exit(), &RetryBudgets::node_lost, &RetryCounts::node_lost},
-        BudgetCase{"infrastructure", launch_failure("no such program"), &RetryBudgets::infrastructure, &RetryCounts::infrastructure}}) {
+        BudgetCase{"bad command", launch_failure("launch.no_program: the program was not found"), &RetryBudgets::user, &RetryCounts::user},
+        BudgetCase{"infrastructure", launch_failure("launch.fork: the process could not be set up"), &RetryBudgets::infrastructure,
+                   &RetryCounts::infrastructure}}) {
     Job job = queued_job();
     job.spec.retry = {.user = 0, .oom = 0, .node_lost = 0, .infrastructure = 0};
     job.spec.retry.*c.allowed = 2;

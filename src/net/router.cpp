@@ -126,7 +126,8 @@ Response Router::refuse(const Request& request, int status, const Error& error) 
 
 Response Router::refuse(const Request& request, const Match& match) const {
   if (match.other_methods.empty()) {
-    return refuse(request, 404, not_found("http.no_route", "No such path on this server; GET /api/v1/openapi.json lists what there is."));
+    return refuse(request, 404,
+                  not_found("http.no_route", "No such path on this server; see `trainyard --help` and the README for what there is."));
   }
   std::string allow;
   for (const std::string& method : match.other_methods) allow += (allow.empty() ? "" : ", ") + method;

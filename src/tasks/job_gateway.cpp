@@ -98,6 +98,10 @@ void JobGateway::deliver(std::uint64_t watch, const jobs::Job& job) {
   on_change(job);
 }
 
+void JobGateway::preempt(JobId id, const std::string& why) {
+  deps_.jobs.stop(id, StopIntent::kPreempt, why, [](const Result<void>&) {});
+}
+
 void JobGateway::stop(JobId id, const std::string& why) {
   deps_.jobs.stop(id, StopIntent::kCancel, why, [](const Result<void>&) {});
 }

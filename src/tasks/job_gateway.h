@@ -39,6 +39,8 @@ class JobGateway {
   void unwatch(std::uint64_t watch);
 
   void stop(JobId id, const std::string& why);
+  /// Sends a running job back to its place in the queue; no restart is charged.
+  void preempt(JobId id, const std::string& why);
 
  private:
   struct Watch {

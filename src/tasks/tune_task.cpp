@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 namespace trainyard::tasks {
@@ -15,6 +16,7 @@ struct TuneSpec {
   std::string metric = "validation_accuracy";
   Document job;
   Document points;
+  std::int64_t parallel = 0;
 
   void describe(FieldVisitor& fields) {
     fields.field("metric", metric, "Key in the result of a trial; larger is better.");
@@ -22,6 +24,7 @@ struct TuneSpec {
     fields.required();
     fields.field("points", points, "The points to try, in order.");
     fields.required();
+    fields.field("parallel", parallel, {.min = 0, .max = static_cast<double>(kPointsMax)}, "Most trials at a time; 0: as many as fit.");
   }
 };
 
@@ -48,6 +51,7 @@ Result<TuneSpec> tune_spec_from(const Document& body) {
 struct Trial {
   JobId id;
   JobState state = JobState::kQueued;
+  TimePoint eligible_at;
   Document result;
   std::string reason;
   std::uint64_t watch = 0;
@@ -55,8 +59,14 @@ struct Trial {
 
 class TuneTaskRun final : public workflow::TaskRun {
  public:
-  TuneTaskRun(JobGateway& jobs, tune::StudyBoard& board, workflow::TaskReport report, TuneSpec spec, std::string study)
-      : jobs_(jobs), board_(board), report_(std::move(report)), spec_(std::move(spec)), study_(std::move(study)) {}
+  TuneTaskRun(const TuneTaskKind::Deps& deps, workflow::TaskReport report, TuneSpec spec, std::string study)
+      : jobs_(deps.jobs),
+        board_(deps.board),
+        strand_(deps.strand),
+        clock_(deps.clock),
+        report_(std::move(report)),
+        spec_(std::move(spec)),
+        study_(std::move(study)) {}
   ~TuneTaskRun() override {
     *alive_ = false;
     for (const Trial& trial : trials_) jobs_.unwatch(trial.watch);
@@ -66,7 +76,7 @@ class TuneTaskRun final : public workflow::TaskRun {
   void begin(const workflow::TaskContext& context) {
     context_ = context;
     trials_.resize(spec_.points.items().size());
-    submit(0);
+    submit_next();
   }
 
   void cancel(const std::string& why) override {
@@ -78,8 +88,12 @@ class TuneTaskRun final : public workflow::TaskRun {
 
  private:
   /// Trials are submitted one after the other, so that their job ids and their places in the queue are in the order of their numbers.
-  void submit(std::size_t index) {
-    if (index == trials_.size() || !cancelled_.empty()) return settle();
+  void submit_next() {
+    const auto next = std::find_if(trials_.begin(), trials_.end(), [](const Trial& trial) { return !trial.id.valid(); });
+    if (submitting_ || finished_ || !cancelled_.empty() || next == trials_.end()) return;
+    const auto at_work = std::count_if(trials_.begin(), next, [](const Trial& trial) { return !is_terminal(trial.state); });
+    if (spec_.parallel > 0 && at_work >= spec_.parallel) return;
+    const auto index = static_cast<std::size_t>(next - trials_.begin());
     const std::string key = fmt::format("{}/trial-{}", context_.key(), index);
     submitting_ = true;
     jobs_.submit(trial_job(spec_, index), key, context_.owner, [this, alive = alive_, index](const Result<JobId>& id) {
@@ -90,13 +104,37 @@ class TuneTaskRun final : public workflow::TaskRun {
       board_.register_trial(study_, index, *id);
       if (!cancelled_.empty()) jobs_.stop(*id, cancelled_);
       trials_[index].watch = jobs_.watch(*id, [this, index](const jobs::Job& job) { on_change(index, job); });
-      submit(index + 1);
+      settle();
+    });
+  }
+
+  /// A trial that lost its place, because its node or warden died, may find all places taken by later ones which wait for it at a rung.
+  /// The last of those gives its place up, or all would wait for ever; it goes on from its checkpoint when its turn comes again.
+  void make_room() {
+    const bool under_way = std::any_of(trials_.begin(), trials_.end(), [](const Trial& t) { return t.state == JobState::kStopping; });
+    const auto needy = std::find_if(trials_.begin(), trials_.end(),
+                                    [](const Trial& trial) { return trial.id.valid() && trial.state == JobState::kQueued; });
+    if (under_way || needy == trials_.end()) return;
+    if (needy->eligible_at > clock_.now()) return look_again_at(needy->eligible_at);
+    for (auto trial = trials_.end(); --trial != needy;) {
+      if (trial->state != JobState::kRunning || !board_.is_waiting(trial->id)) continue;
+      return jobs_.preempt(trial->id, fmt::format("gives its place to job {}, whose value it waits for", needy->id.text()));
+    }
+  }
+
+  /// The end of a backoff is no event of a job.
+  void look_again_at(TimePoint time) {
+    constexpr Duration kForThePlanner = std::chrono::milliseconds(200);
+    if (std::exchange(look_again_at_, time) == time) return;
+    strand_.post_at(clock_.monotonic_now() + (time - clock_.now()) + kForThePlanner, [this, alive = alive_] {
+      if (*alive) settle();
     });
   }
 
   void on_change(std::size_t index, const jobs::Job& job) {
     Trial& trial = trials_[index];
     trial.state = job.state;
+    trial.eligible_at = job.eligible_at;
     trial.result = job.result;
     synthetic_ = synthetic_ || jobs::uses_synthetic_data(job);
     trial.reason = job.reason;
@@ -107,6 +145,8 @@ class TuneTaskRun final : public workflow::TaskRun {
   void settle() {
     if (finished_) return;
     report_.progress(output());
+    submit_next();
+    if (cancelled_.empty()) make_room();
     const bool all_submitted = std::all_of(trials_.begin(), trials_.end(), [](const Trial& trial) { return trial.id.valid(); });
     const bool all_ended =
         std::all_of(trials_.begin(), trials_.end(), [](const Trial& trial) { return !trial.id.valid() || is_terminal(trial.state); });
@@ -179,6 +219,8 @@ class TuneTaskRun final : public workflow::TaskRun {
 
   JobGateway& jobs_;
   tune::StudyBoard& board_;
+  Executor& strand_;
+  const Clock& clock_;
   workflow::TaskReport report_;
   TuneSpec spec_;
   std::string study_;
@@ -186,6 +228,7 @@ class TuneTaskRun final : public workflow::TaskRun {
   std::vector<Trial> trials_;
   std::string cancelled_;
   bool submitting_ = false;  ///< A trial was sent and not answered: it may become a job that must be stopped.
+  TimePoint look_again_at_;  ///< The last time that was asked for.
   bool finished_ = false;
   bool synthetic_ = false;                                      ///< A trial read made-up data.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // shared: owned here, watched by callbacks
@@ -208,7 +251,7 @@ Document merged(const Document& base, const Document& over) {
 
 Result<void> TuneTaskKind::validate(const Document& body) const {
   ASSIGN_OR_RETURN(const TuneSpec spec, tune_spec_from(body));
-  for (std::size_t i = 0; i < spec.points.items().size(); ++i) TRY(jobs_.check(trial_job(spec, i)));
+  for (std::size_t i = 0; i < spec.points.items().size(); ++i) TRY(deps_.jobs.check(trial_job(spec, i)));
   return {};
 }
 
@@ -219,7 +262,7 @@ std::unique_ptr<workflow::TaskRun> TuneTaskKind::start(const workflow::TaskConte
     report.finish({workflow::TaskState::kFailed, spec.error().describe(), Document::object()});
     return std::make_unique<EndedTaskRun>();
   }
-  auto run = std::make_unique<TuneTaskRun>(jobs_, board_, std::move(report), std::move(spec).value(), context.key());
+  auto run = std::make_unique<TuneTaskRun>(deps_, std::move(report), std::move(spec).value(), context.key());
   run->begin(context);
   return run;
 }

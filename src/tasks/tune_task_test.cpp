@@ -17,7 +17,7 @@ constexpr const char* kTune = R"({"metric":"accuracy","job":{"name":"t","command
 class TuneTaskTest : public testing::TaskBench {
  protected:
   void start_tune(const char* body = kTune) {
-    TuneTaskKind kind(*gateway, board);
+    TuneTaskKind kind({*gateway, board, strand, clock});
     start(kind, body, testing::context_of("tune"));
   }
   /// Ends a trial: its final accuracy, or what it lacks.
@@ -127,6 +127,41 @@ TEST_F(TuneTaskTest, trial_that_failed_before_a_rung_holds_nobody_up) {
   EXPECT_EQ(ask(2, 100), "continue");
 }
 
+TEST_F(TuneTaskTest, trial_that_lost_its_place_gets_that_of_the_last_one_that_waits_for_it) {
+  start_tune();
+  run_job(JobId(1));
+  run_job(JobId(2));
+  exits(rank(JobId(1), 1), jobs::testing::lost_exit());
+  settle();
+  ASSERT_EQ(job(JobId(1)).state, JobState::kQueued);
+  run_job(JobId(3));
+  report_rung(2, 0, 100, 0.4);
+  report_rung(3, 0, 100, 0.6);
+  EXPECT_EQ(job(JobId(3)).state, JobState::kRunning) << "the lost trial still backs off";
+  clock.advance(std::chrono::minutes(2));
+  settle();
+  ASSERT_EQ(job(JobId(3)).state, JobState::kStopping);
+  EXPECT_EQ(job(JobId(2)).state, JobState::kRunning) << "one place is enough";
+  end_job(JobId(3), 75);
+  EXPECT_EQ(job(JobId(1)).state, JobState::kStarting);
+  EXPECT_EQ(job(JobId(3)).state, JobState::kQueued);
+  run_job(JobId(1), 2);
+  emit(JobId(1), 0, {R"({"event":"metric","key":"rung_accuracy","value":0.5,"step":100})"}, 2);
+  EXPECT_EQ(ask(2, 100), "stop");
+}
+
+TEST_F(TuneTaskTest, no_more_trials_than_asked_for_are_there_at_a_time) {
+  start_tune(R"({"metric":"accuracy","parallel":1,"job":{"command":["work"]},"points":[{"rate":0.1},{"rate":0.2},{"rate":0.3}]})");
+  EXPECT_EQ(job_count(), 1u);
+  end_trial(1, R"({"accuracy":0.8})");
+  EXPECT_EQ(job_count(), 2u);
+  end_trial(2, R"({"accuracy":0.9})");
+  EXPECT_EQ(reported->state(), "");
+  end_trial(3, R"({"accuracy":0.7})");
+  ASSERT_EQ(reported->state(), "SUCCEEDED");
+  EXPECT_EQ(result()["best_trial"].as_int().value(), 1);
+}
+
 TEST_F(TuneTaskTest, restarted_study_finds_its_trials_and_decides_as_before) {
   start_tune();
   run_job(JobId(1));
@@ -150,7 +185,7 @@ TEST_F(TuneTaskTest, restarted_study_finds_its_trials_and_decides_as_before) {
 }
 
 TEST_F(TuneTaskTest, crash_between_two_submits_makes_no_trial_twice) {
-  TuneTaskKind kind(*gateway, board);
+  TuneTaskKind kind({*gateway, board, strand, clock});
   reported = std::make_unique<testing::Reported>();
   task = kind.start(testing::context_of("tune"), parse_json(kTune).value(), reported->report());
   for (int i = 0; i < 2; ++i) {  // One submit is a turn of the reader and one of the strand.
@@ -187,7 +222,7 @@ TEST_F(TuneTaskTest, cancel_while_trials_are_submitted_leaves_no_job_behind) {
     crash_all();
     boot_all();
     board = tune::StudyBoard();
-    TuneTaskKind kind(*gateway, board);
+    TuneTaskKind kind({*gateway, board, strand, clock});
     reported = std::make_unique<testing::Reported>();
     const workflow::TaskContext context = testing::context_of("tune", static_cast<std::uint64_t>(100 + turns));
     workflow::TaskReport report = reported->report();
@@ -217,7 +252,7 @@ TEST_F(TuneTaskTest, submit_that_fails_ends_the_study_and_stops_the_others) {
 }
 
 TEST_F(TuneTaskTest, faulty_bodies_are_refused_with_their_place_and_never_end_the_process) {
-  TuneTaskKind kind(*gateway, board);
+  TuneTaskKind kind({*gateway, board, strand, clock});
   EXPECT_TRUE(kind.validate(parse_json(kTune).value()).ok());
   const auto refusal = [&kind](const std::string& yaml) {
     const Result<void> checked = kind.validate(parse_yaml(yaml, "f.yaml").value());

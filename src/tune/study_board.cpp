@@ -22,6 +22,14 @@ void StudyBoard::update_trial(JobId job, TrialSnapshot snapshot) {
   answer_what_is_decided();
 }
 
+bool StudyBoard::is_waiting(JobId job) const {
+  const auto place = places_.find(job);
+  if (place == places_.end()) return false;
+  const std::vector<TrialSnapshot>& trials = studies_.at(place->second.study).trials;
+  const TrialSnapshot& trial = trials[place->second.index];
+  return !trial.values.empty() && !decide_rung(trials, place->second.index, trial.values.rbegin()->first);
+}
+
 void StudyBoard::close_study(const std::string& study) {
   const auto found = studies_.find(study);
   if (found == studies_.end()) return;

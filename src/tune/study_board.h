@@ -23,6 +23,8 @@ class StudyBoard {
   void register_trial(const std::string& study, std::size_t index, JobId job);
   /// What a trial's job has reported so far.
   void update_trial(JobId job, TrialSnapshot snapshot);
+  /// Whether the trial has a value at a rung whose decision is still open.
+  bool is_waiting(JobId job) const;
   /// The study is over; its open questions stay until they are given up.
   void close_study(const std::string& study);
 

@@ -23,7 +23,7 @@ class BootstrapTest(PlantedTree):
     def setUp(self):
         super().setUp()
         os.makedirs(os.path.join(self.root, "tools"))
-        for name in ("bootstrap", "unpack_wheel.py", "packages.txt", "packages-test.txt"):
+        for name in ("bootstrap", "timed", "unpack_wheel.py", "packages.txt", "packages-test.txt"):
             shutil.copy(os.path.join(ROOT, "tools", name), os.path.join(self.root, "tools", name))
         os.makedirs(os.path.join(self.root, "index"))
         self.plant_lock(self.make_wheel(WHEEL, {"pyarrow/include/arrow/api.h": "// header\n",
@@ -48,11 +48,14 @@ class BootstrapTest(PlantedTree):
     def plant_lock(self, sha256):
         self.plant("tools/dependencies.lock", f"# comment\narrow pyarrow 1.0 {WHEEL} {sha256}\n")
 
-    def run_bootstrap(self, *words, index="index"):
+    def run_tool(self, *command, index="index"):
         environment = dict(os.environ, XDG_CACHE_HOME=os.path.join(self.root, "cache"), PIP_NO_INDEX="1",
                            PIP_FIND_LINKS=os.path.join(self.root, index), TRAINYARD_DEPS_DIR=os.path.join(self.root, ".deps"))
-        return subprocess.run(["bash", os.path.join(self.root, "tools/bootstrap"), "--only", "engines", *words], env=environment,
-                              capture_output=True, text=True, check=False)
+        environment.pop("TRAINYARD_TIMES", None)
+        return subprocess.run(["bash", *command], cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+
+    def run_bootstrap(self, *words, index="index"):
+        return self.run_tool("tools/bootstrap", "--only", "engines", *words, index=index)
 
     def exists(self, path):
         return os.path.exists(os.path.join(self.root, path))
@@ -71,6 +74,22 @@ class BootstrapTest(PlantedTree):
         third = self.run_bootstrap(index="absent")
         self.assertEqual(third.returncode, 0, third.stderr)
         self.assertNotIn("downloading", third.stdout)
+
+    def recorded_steps(self):
+        with open(os.path.join(self.root, "build/times.txt"), encoding="utf-8") as file:
+            return [line.split()[1] for line in file]
+
+    def test_downloads_are_recorded_for_the_report_only_when_there_were_some(self):
+        for steps in (["downloads", "bootstrap"], ["bootstrap"]):
+            self.run_tool("tools/timed", "--start")
+            done = self.run_tool("tools/timed", "bootstrap", "tools/bootstrap", "--only", "engines")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.recorded_steps(), steps)
+
+    def test_report_tells_downloads_apart_and_does_not_count_them(self):
+        self.plant("build/times.txt", "4.025 downloads\n5.500 bootstrap\n10.000 build\n")
+        report = self.run_tool("tools/timed", "--report")
+        self.assertEqual(report.stdout, "time: bootstrap 1.5 s, build 10.0 s; together 11.5 s, and 4.0 s of downloads\n")
 
     def test_damaged_cache_is_fetched_again(self):
         self.plant("cache/trainyard/wheels/" + WHEEL, "damaged")

@@ -37,17 +37,18 @@ def process_alive(pid):
 class Server:
     """One data directory and the server that serves it, which may be killed and started again."""
 
-    def __init__(self, *options, failpoints=""):
+    def __init__(self, *options, failpoints="", environment=None):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="trainyard-e2e-"))
         self.data = self.root / "data"
         self.options = list(options)
         self.process = None
+        self.environment = environment or {}
         self.start(failpoints)
 
     def start(self, failpoints=""):
         ready = self.root / "ready.json"
         ready.unlink(missing_ok=True)
-        environment = dict(os.environ, TRAINYARD_FAILPOINTS=failpoints)
+        environment = dict(os.environ, TRAINYARD_FAILPOINTS=failpoints, **self.environment)
         self.log = open(self.root / "server.log", "ab")
         self.process = subprocess.Popen(
             [BIN / "trainyard", *(["up"] if "server" not in self.options else []), *self.options,

@@ -7,6 +7,8 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
+#elif defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
 #endif
 
 namespace trainyard::sim_test {
@@ -27,6 +29,18 @@ void confirm_switch([[maybe_unused]] void* fake_stack, [[maybe_unused]] const vo
 #endif
 }
 
+#if defined(__SANITIZE_THREAD__)
+void* make_thread() { return __tsan_create_fiber(0); }
+void destroy_thread(void* thread) { __tsan_destroy_fiber(thread); }
+void* present_thread() { return __tsan_get_current_fiber(); }
+void announce_thread(void* thread) { __tsan_switch_to_fiber(thread, 0); }
+#else
+void* make_thread() { return nullptr; }
+void destroy_thread(void*) {}
+void* present_thread() { return nullptr; }
+void announce_thread(void*) {}
+#endif
+
 }  // namespace
 
 std::vector<Fiber::Stack>& Fiber::spare_stacks() {
@@ -38,6 +52,7 @@ Fiber::Fiber(std::function<void()> body) : body_(std::move(body)) {
   if (spare_stacks().empty()) spare_stacks().push_back(Stack(new char[kStackSize]));
   stack_ = std::move(spare_stacks().back());
   spare_stacks().pop_back();
+  inside_thread_ = make_thread();
 }
 
 Fiber::~Fiber() {
@@ -46,6 +61,7 @@ Fiber::~Fiber() {
     switch_in();
   }
   spare_stacks().push_back(std::move(stack_));
+  destroy_thread(inside_thread_);
 }
 
 void Fiber::resume() {
@@ -65,6 +81,8 @@ void Fiber::switch_in() {
     inside_.uc_link = nullptr;
     ::makecontext(&inside_, &Fiber::enter, 0);
   }
+  outside_thread_ = present_thread();
+  announce_thread(inside_thread_);
   ::swapcontext(&outside_, &inside_);
   confirm_switch(outside_fake_stack_, nullptr, nullptr);
 }
@@ -87,6 +105,7 @@ void Fiber::enter() {
 void Fiber::switch_out(bool for_good) {
   g_current = nullptr;
   announce_switch(for_good ? nullptr : &inside_fake_stack_, outside_bottom_, outside_size_);
+  announce_thread(outside_thread_);
   ::swapcontext(&inside_, &outside_);
   confirm_switch(inside_fake_stack_, &outside_bottom_, &outside_size_);
 }

@@ -42,11 +42,14 @@ class Fiber {
   bool started_ = false;
   bool ended_ = false;
   bool killed_ = false;
-  // For the address sanitizer, which has to be told of every switch.
+  // The address sanitizer has to be told of every switch.
   void* inside_fake_stack_ = nullptr;
   void* outside_fake_stack_ = nullptr;
   const void* outside_bottom_ = nullptr;
   std::size_t outside_size_ = 0;
+  // And for the thread sanitizer.
+  void* inside_thread_ = nullptr;
+  void* outside_thread_ = nullptr;
 };
 
 }  // namespace trainyard::sim_test

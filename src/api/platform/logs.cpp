@@ -187,7 +187,7 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
   bool ended_ = false;
 };
 
-/// All records of one attempt, rank by rank, newest 64 MiB at most.
+/// All records of one attempt, rank by rank, the first 64 MiB at most; says so when there is more.
 std::string plain_text(WatchedLogStore& logs, const jobs::Job& job, AttemptNumber attempt, std::optional<std::uint32_t> only_rank) {
   std::string text;
   const std::uint32_t ranks = static_cast<std::uint32_t>(std::max<std::size_t>(1, job.attempt.ranks.size()));
@@ -201,7 +201,27 @@ std::string plain_text(WatchedLogStore& logs, const jobs::Job& job, AttemptNumbe
       offset = slice->next_offset;
     }
   }
+  if (text.size() >= kPlainBytesMax) text += "\n[the log goes on; read it whole as a stream: Accept: text/event-stream]\n";
   return text;
+}
+
+struct LogRequest {
+  JobId job;
+  std::optional<std::uint32_t> rank;
+  std::optional<std::uint32_t> attempt;
+};
+
+/// An attempt or rank that was never there has no log, which is not the same as an empty one.
+Result<void> check_asked(const LogRequest& asked, const jobs::Job& job) {
+  if (asked.attempt && (*asked.attempt == 0 || *asked.attempt > job.attempt.number.value)) {
+    return not_found("log.unknown_attempt", fmt::format("job {} has had {} attempts, there is no attempt {}", job.id.text(),
+                                                        job.attempt.number.text(), *asked.attempt));
+  }
+  if (asked.rank && static_cast<std::int64_t>(*asked.rank) >= job.spec.tasks) {
+    return not_found("log.unknown_rank",
+                     fmt::format("job {} has {} ranks, counted from 0: there is no rank {}", job.id.text(), job.spec.tasks, *asked.rank));
+  }
+  return {};
 }
 
 Result<std::optional<std::uint32_t>> small_number(const net::Request& request, std::string_view name) {
@@ -212,12 +232,6 @@ Result<std::optional<std::uint32_t>> small_number(const net::Request& request, s
   if (error == std::errc() && end == text->data() + text->size()) return std::optional<std::uint32_t>(value);
   return invalid_argument("query.number", fmt::format("the query parameter {} must be a non-negative integer: {}", name, *text));
 }
-
-struct LogRequest {
-  JobId job;
-  std::optional<std::uint32_t> rank;
-  std::optional<std::uint32_t> attempt;
-};
 
 Result<LogRequest> parse_request(const net::Request& request) {
   LogRequest parsed;
@@ -234,8 +248,11 @@ void serve(JobContext context, WatchedLogStore& logs, const net::Request& reques
   LogFollower::Options options{parsed->job, request.query_value("follow").value_or("0") == "1", parsed->rank,
                                parse_position(request.headers.get("last-event-id").value_or(""))};
   if (parsed->attempt && !options.resume) options.resume = LogPosition{AttemptNumber(*parsed->attempt), {}};
-  find_job(context, parsed->job, [=, &logs, request_id = request.request_id](const Result<jobs::Job>& job) {
+  find_job(context, parsed->job, [=, asked = *parsed, &logs, request_id = request.request_id](const Result<jobs::Job>& job) {
     if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
+    if (const Result<void> known = check_asked(asked, *job); !known.ok()) {
+      return responder->respond(net::problem_response(known.error(), request_id));
+    }
     if (streamed) {
       net::Response head;
       head.headers.set("Content-Type", "text/event-stream");

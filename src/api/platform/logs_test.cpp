@@ -66,7 +66,6 @@ TEST_F(LogRoutesTest, plain_text_is_rank_by_rank_or_of_one_rank) {
   EXPECT_EQ(response.headers.get("content-type"), "text/plain; charset=utf-8");
   EXPECT_EQ(response.body, "zero\nmore\none\n");
   EXPECT_EQ(plain("/api/v1/jobs/1/logs?rank=1"), "one\n");
-  EXPECT_EQ(plain("/api/v1/jobs/1/logs?rank=7"), "");
 }
 
 TEST_F(LogRoutesTest, plain_text_is_of_the_newest_attempt_unless_another_is_asked_for) {
@@ -193,6 +192,14 @@ TEST_F(LogRoutesTest, faulty_requests_are_refused) {
   EXPECT_EQ(call("GET", "/api/v1/jobs/x/logs").status, 400);
   for (const char* query : {"rank=x", "rank=-1", "attempt=1.5", "rank=4294967296"}) {
     EXPECT_EQ(call("GET", std::string("/api/v1/jobs/1/logs?") + query).status, 400) << query;
+  }
+}
+
+TEST_F(LogRoutesTest, attempt_or_rank_that_never_was_is_not_an_empty_log) {
+  running_job();
+  EXPECT_EQ(call("GET", "/api/v1/jobs/1/logs?attempt=1&rank=0").status, 200);
+  for (const char* query : {"attempt=0", "attempt=2", "rank=5000"}) {
+    EXPECT_EQ(call("GET", std::string("/api/v1/jobs/1/logs?") + query).status, 404) << query;
   }
 }
 

@@ -165,7 +165,9 @@ void explain(CommandContext& context, const std::string& selector) {
     const Result<Document> reason = api.get("/api/v1/jobs/" + id + "/explain");
     if (!reason.ok()) return context.fail(reason.error());
     print(context, *reason, [](const Document& shown) {
-      return fmt::format("{}: {}: {}\n", shown["state"].text(), shown["code"].text(), shown["text"].text());
+      const std::string& state = shown["state"].text();
+      const std::string code = shown["code"].text() == state ? "" : shown["code"].text() + ": ";
+      return fmt::format("{}: {}{}\n", state, code, shown["text"].text());
     });
   });
 }

@@ -229,7 +229,7 @@ void ComposedServer::make_services() {
       [this](JobSpec& spec) { return resolver_.resolve(spec); }, check_runner);
   workflow::WorkflowService::Kinds kinds;
   kinds.push_back(std::make_unique<tasks::JobTaskKind>(*gateway_));
-  kinds.push_back(std::make_unique<tasks::TuneTaskKind>(*gateway_, studies_));
+  kinds.push_back(std::make_unique<tasks::TuneTaskKind>(tasks::TuneTaskKind::Deps{*gateway_, studies_, strand_, clock_}));
   kinds.push_back(std::make_unique<tasks::GateTaskKind>());
   kinds.push_back(std::make_unique<tasks::RegisterTaskKind>(
       tasks::RegisterTaskKind::Deps{.strand = strand_, .writes = writes_, .models = tracking_.models(), .catalog = catalog_}));

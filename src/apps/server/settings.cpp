@@ -11,7 +11,7 @@ void ServerSettings::describe(FieldVisitor& fields) {
                "Port of the platform API; 0: a free one, chosen once and kept for the data directory.");
   fields.field("ready-file", ready_file, "File to write when the server serves: url, token_file and pid as JSON.");
   fields.field("lifeline", lifeline, {.min = -1, .max = 1'048'576}, "File descriptor whose end of file stops everything.");
-  fields.field("agent", embedded_agent, "Run jobs on this machine too.");
+  fields.field("agent", embedded_agent, "the worker that runs jobs on this machine.");
   fields.field("node", node, "Name of the embedded node.");
   fields.field("cpus", cpus, "CPU of the embedded node, as 4 or 3500m; 0m: all.");
   fields.field("memory", memory, "Memory of the embedded node, as 16GiB; 0B: all.");

@@ -27,7 +27,9 @@ TEST_F(WardenOutputTest, big_output_arrives_whole_and_in_order) {
   const auto log = read_log(paths(kRank).log);
   EXPECT_TRUE(text_of_stream(log, exec::kStdoutStream) == out);
   EXPECT_TRUE(text_of_stream(log, exec::kStderrStream) == err);
-  EXPECT_EQ(log.size(), 400'000u) << "one record a line";
+  // One record a line, but for lines that were shown before their end.
+  EXPECT_GE(log.size(), 400'000u);
+  EXPECT_LT(log.size(), 401'000u);
 }
 
 TEST_F(WardenOutputTest, binary_output_without_newlines_arrives_whole) {
