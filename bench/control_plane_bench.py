@@ -82,8 +82,7 @@ def main():
         figures = {"probe_ms": probe, "help_ms": help_ms(), "up_ready_ms": p50([ready_ms() for _ in range(5)])}
         with Server() as server:
             figures["idle_rss_mb"] = rss_mb(server.process.pid)
-            # The best of three rounds: other work on the machine only ever adds.
-            figures["submit_to_first_instruction_ms"] = min(first_instruction_ms(server) for _ in range(3))
+            figures["submit_to_first_instruction_ms"] = first_instruction_ms(server)
         figures["targets"] = {"help_ms": 10, "up_ready_ms": 300 + 20 * probe, "idle_rss_mb": 60,
                               "submit_to_first_instruction_ms": 3 + probe}
         print(json.dumps(figures))

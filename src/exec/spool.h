@@ -32,7 +32,7 @@ struct StartRecord {
   TimePoint started_at;
 };
 
-/// The authoritative end of a rank (docs/formats/exit-record.md).
+/// The authoritative end of a rank (docs/formats/warden.md).
 struct ExitRecord {
   RankKey rank;
   std::int64_t pid = 0;  ///< 0 when it never ran.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
 #include <tuple>
 
 #include "base/check.h"
@@ -38,6 +39,8 @@ ExitCause cause_of(const exec::RankExit& exit) {
   if (!exit.launch_error.empty()) return is_bad_command(exit.launch_error) ? ExitCause::kUserFailure : ExitCause::kInfrastructure;
   if (exit.lost) return ExitCause::kNodeLost;
   if (exit.oom) return ExitCause::kOutOfMemory;
+  // Nobody here asked for it, and no program ends itself so: the kernel or an operator killed it.
+  if (exit.signal == SIGKILL && !exit.stop_requested) return ExitCause::kInfrastructure;
   if (exit.code == kExitCheckpointed) return ExitCause::kCheckpointed;
   if (exit.code == kExitBadConfiguration || exit.code == kExitBadData) return ExitCause::kUserError;
   return ExitCause::kUserFailure;

@@ -13,6 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::exit_with;
+using testing::killed_exit;
 using testing::kStart;
 using testing::launch_failure;
 using testing::lost_exit;
@@ -121,6 +122,7 @@ TEST(FinishAttempt, each_cause_uses_its_own_budget_until_it_is_spent) {
        {BudgetCase{"user", exit_with(1), &RetryBudgets::user, &RetryCounts::user},
         BudgetCase{"oom", out_of_memory_exit(), &RetryBudgets::oom, &RetryCounts::oom},
         BudgetCase{"node_lost", lost_exit(), &RetryBudgets::node_lost, &RetryCounts::node_lost},
+        BudgetCase{"killed from outside", killed_exit(), &RetryBudgets::infrastructure, &RetryCounts::infrastructure},
         BudgetCase{"bad command", launch_failure("launch.no_program: the program was not found"), &RetryBudgets::user, &RetryCounts::user},
         BudgetCase{"infrastructure", launch_failure("launch.fork: the process could not be set up"), &RetryBudgets::infrastructure,
                    &RetryCounts::infrastructure}}) {

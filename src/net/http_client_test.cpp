@@ -7,8 +7,7 @@
 
 #include "net/http_server.h"
 #include "net/internal/socket.h"
-#include "net/testing/fake_responder.h"
-#include "net/testing/router_client.h"
+#include "net/testing/http_client_contract.h"
 
 namespace trainyard::net {
 namespace {
@@ -16,112 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 
 Error error_of(const Result<Response>& result) { return result.ok() ? Error{} : result.error(); }
-
-/// The routes that both clients, the real one and the fake, are tried on.
-class ClientRoutes {
- public:
-  ClientRoutes() {
-    router.add({"GET", "/hello", Permission::kOpen,
-                [](const Request&, const ResponderPtr& responder) { responder->respond(text_response(200, "hello")); }});
-    router.add({"POST", "/echo", Permission::kOpen,
-                [](const Request& request, const ResponderPtr& responder) { responder->respond(text_response(200, request.body)); },
-                64u << 20});
-    router.add({"POST", "/tiny", Permission::kOpen,
-                [](const Request& request, const ResponderPtr& responder) { responder->respond(text_response(200, request.body)); }, 10});
-    router.add({"GET", "/three", Permission::kOpen, [](const Request&, const ResponderPtr& responder) {
-                  const auto stream = responder->stream({200, {}, ""});
-                  for (const char* text : {"one ", "two ", "three "}) stream->write(text);
-                  stream->close();
-                }});
-    router.add({"GET", "/endless", Permission::kOpen, [this](const Request&, const ResponderPtr& responder) {
-                  endless = responder->stream({200, {}, ""});
-                  endless->write("begin");
-                }});
-  }
-
-  testing::FakeAuthorizer authorizer;
-  Router router{authorizer};
-  std::shared_ptr<ResponseStream> endless;  // shared: as Responder says
-};
-
-enum class Kind { kSocket, kRouter };
-
-/// What every HttpClient does.
-class HttpClientContract : public ::testing::TestWithParam<Kind> {
- protected:
-  HttpClientContract() {
-    if (GetParam() == Kind::kRouter) {
-      client = std::make_unique<testing::RouterClient>(routes.router);
-      return;
-    }
-    server = std::move(make_http_server({}, routes.router)).value();
-    client = std::move(make_http_client("http://127.0.0.1:" + std::to_string(server->port()))).value();
-  }
-
-  ClientRoutes routes;
-  std::unique_ptr<HttpServer> server;
-  std::unique_ptr<HttpClient> client;
-};
-
-TEST_P(HttpClientContract, request_returns_status_fields_and_body) {
-  for (int i = 0; i < 3; ++i) {
-    const Result<Response> response = client->send({.target = "/hello"});
-    ASSERT_TRUE(response.ok()) << response.error().describe();
-    EXPECT_EQ(response->status, 200);
-    EXPECT_EQ(response->body, "hello");
-    EXPECT_EQ(response->headers.get("content-type"), "text/plain; charset=utf-8");
-  }
-}
-
-TEST_P(HttpClientContract, error_status_is_a_value) {
-  const Result<Response> response = client->send({.method = "POST", .target = "/tiny", .body = "more than ten bytes"});
-  ASSERT_TRUE(response.ok()) << response.error().describe();
-  EXPECT_EQ(response->status, 413);
-  EXPECT_EQ(client->send({.target = "/nothing"})->status, 404);
-}
-
-TEST_P(HttpClientContract, large_body_comes_back_whole) {
-  const std::string body(3'000'000, 'b');
-  const Result<Response> response = client->send({.method = "POST", .target = "/echo", .body = body});
-  ASSERT_TRUE(response.ok()) << response.error().describe();
-  EXPECT_TRUE(response->body == body);
-}
-
-TEST_P(HttpClientContract, stream_is_delivered_to_its_end) {
-  std::string seen;
-  const Result<Response> response = client->stream({.target = "/three"}, [&](std::string_view bytes) {
-    seen += bytes;
-    return true;
-  });
-  ASSERT_TRUE(response.ok()) << response.error().describe();
-  EXPECT_EQ(seen, "one two three ");
-  EXPECT_EQ(client->send({.target = "/three"})->body, "one two three ");
-  EXPECT_EQ(client->send({.target = "/hello"})->body, "hello");
-}
-
-TEST_P(HttpClientContract, stream_ends_when_the_receiver_has_enough) {
-  const Result<Response> response = client->stream({.target = "/endless"}, [](std::string_view) { return false; });
-  ASSERT_TRUE(response.ok());
-  EXPECT_EQ(client->send({.target = "/hello"})->body, "hello");
-}
-
-TEST_P(HttpClientContract, silent_stream_times_out) {
-  const Result<Response> response = client->stream({.target = "/endless", .timeout = 50ms}, [](std::string_view) { return true; });
-  EXPECT_EQ(error_of(response).id, "net.timeout");
-}
-
-TEST_P(HttpClientContract, refused_stream_comes_back_with_its_body_and_no_call) {
-  const Result<Response> response = client->stream({.target = "/nothing"}, [](std::string_view) {
-    ADD_FAILURE() << "called";
-    return true;
-  });
-  ASSERT_TRUE(response.ok());
-  EXPECT_EQ(response->status, 404);
-  EXPECT_FALSE(response->body.empty());
-}
-
-INSTANTIATE_TEST_SUITE_P(Clients, HttpClientContract, ::testing::Values(Kind::kSocket, Kind::kRouter),
-                         [](const auto& each) { return each.param == Kind::kSocket ? "socket" : "router"; });
 
 /// A server that says exactly what it is told: one script for each connection, played once a request line arrived.
 class ScriptedServer {
@@ -233,7 +126,7 @@ TEST(HttpClient, server_that_says_nothing_times_out) {
 }
 
 TEST(HttpClient, early_refusal_of_a_large_upload_is_received) {
-  ClientRoutes routes;
+  testing::ClientRoutes routes;
   const auto server = std::move(make_http_server({}, routes.router)).value();
   const auto client = std::move(make_http_client("127.0.0.1:" + std::to_string(server->port()))).value();
   const Result<Response> response = client->send({.method = "POST", .target = "/tiny", .body = std::string(64u << 20, 'x')});

@@ -21,7 +21,7 @@ struct ClusterSnapshot {
   std::vector<NodeSnapshot> nodes;
 };
 
-/// A job that waits. Order in the queue is (first_eligible_at, id).
+/// A job that waits. Order in the queue is (queued_at, id).
 struct PendingJob {
   JobId id;
   Resources request;  ///< Of one task.

@@ -14,6 +14,7 @@ import tempfile
 import unittest
 
 from harness import BIN, Server, wait_until
+from processes import processes_of
 from tiny_data import tiny_pipeline, write_tiny_dataset
 
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
@@ -390,7 +391,7 @@ class StartTest(unittest.TestCase):
             done = self.up("--data", self.root / "data", "--port", str(port))
             self.check(done, "net.port_taken", f"127.0.0.1:{port}", "choose another port with --port, or --port 0 for any")
             self.assertFalse((self.root / "data/server.json").exists())
-        self.assertEqual(subprocess.run(["pgrep", "-f", str(self.root)], capture_output=True).returncode, 1)
+        self.assertEqual(processes_of(self.root), [])
 
     def test_locked_directory_names_its_holder(self):
         with Server() as server:

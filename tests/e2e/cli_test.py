@@ -65,6 +65,9 @@ class UsageErrorTest(unittest.TestCase):
         for part in parts:
             self.assertIn(part, done.stderr)
 
+    def test_spec_file_without_its_flag_is_not_taken_for_a_program(self):
+        self.check(["job", "submit", "job.yaml"], "job submit -f job.yaml")
+
     def test_wrong_words_suggest_the_right_ones(self):
         self.check(["jbo", "ls"], "did you mean `job`?", "trainyard --help")
         self.check(["job", "sbumit"], "did you mean `submit`?", "trainyard job --help")

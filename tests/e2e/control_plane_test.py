@@ -4,6 +4,7 @@ import subprocess
 import unittest
 
 from harness import BIN, Server, wait_until
+from processes import ranks_of_job
 
 
 class JobsTest(unittest.TestCase):
@@ -30,10 +31,11 @@ class JobsTest(unittest.TestCase):
     def test_cancelled_job_ends_and_its_children_too(self):
         with Server() as server:
             job = server.submit("sh", "-c", "sleep 611 & sleep 612", limits={"grace": "1s"})
+            wait_until(lambda: len(ranks_of_job(server, job, "sleep\0")) == 2, what="both children")
             wait_until(lambda: server.job(job)["state"] == "RUNNING")
             server.call("DELETE", f"/api/v1/jobs/{job}")
             self.assertEqual(server.wait(job)["state"], "CANCELLED")
-            self.assertEqual(subprocess.run(["pgrep", "-f", "^sleep 61[12]$"]).returncode, 1)
+            self.assertEqual(ranks_of_job(server, job, "sleep\0"), [])
 
     def test_attempt_limit_ends_a_job_as_timed_out(self):
         with Server() as server:

@@ -12,7 +12,6 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -82,7 +81,8 @@ class Cluster:
     def __init__(self, separate=False, victim="", failpoint=""):
         self.separate = separate
         self.agent = None
-        self.marks = tempfile.mkdtemp(prefix="trainyard-mark-")
+        self.marks_directory = tempfile.TemporaryDirectory(prefix="trainyard-mark-")  # Goes with this object at the latest.
+        self.marks = self.marks_directory.name
         self.environment = {"TRAINYARD_FAILPOINT_MARK": self.marks + "/died"}
         self.victim = victim
         on_node = victim in ("agent", "warden")
@@ -106,7 +106,7 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.server.close()
-        shutil.rmtree(self.marks, ignore_errors=True)
+        self.marks_directory.cleanup()
 
     def start_agent(self, failpoint=""):
         self.agent = subprocess.Popen(

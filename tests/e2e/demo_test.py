@@ -16,27 +16,13 @@ import termios
 import time
 import unittest
 
-from harness import BIN, process_alive, wait_until
+from harness import BIN, wait_until
+from processes import processes_of
 from tiny_data import tiny_pipeline, write_tiny_dataset
 
 CLI = str(BIN / "trainyard")
 STEPS = ["ingest", "curate", "train", "gate", "register", "deploy", "predict"]
 LONG = {"steps": 5_000_000}  # Trains until it is stopped.
-
-
-def processes_of(directory):
-    """Pids of living processes whose command line or environment names the directory."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            text = (entry / "cmdline").read_bytes() + b"\0" + (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if str(directory).encode() in text and process_alive(int(entry.name)):
-            found.append(int(entry.name))
-    return found
 
 
 def segments():
@@ -412,6 +398,7 @@ class KeepTest(DemoCase):
         return [line.strip() for line in output[output.index("Look further:"):].splitlines()[1:] if line.strip()]
 
     def test_kept_server_answers_the_printed_commands_and_down_ends_all(self):
+        self.assertIsNotNone(shutil.which("curl"), "the printed commands need curl: run tools/bootstrap tests")
         done = self.demo("--keep")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertNotEqual(processes_of(self.tmp), [])
@@ -421,9 +408,6 @@ class KeepTest(DemoCase):
         for command in commands:
             if "mlflow" in command:
                 continue  # Needs a Python package; the MLflow routes have a test of their own.
-            if command.startswith("curl") and not shutil.which("curl"):
-                print("NOT RUN: curl is not installed: " + command)
-                continue
             ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, env=self.environment)
             self.assertEqual(ran.returncode, 0, command + "\n" + ran.stderr)
             if command.startswith("curl"):

@@ -1,5 +1,6 @@
 """Starts real Trainyard programs on private directories for the end-to-end tests. Only the standard library is used."""
 
+import atexit
 import json
 import os
 import pathlib
@@ -34,6 +35,23 @@ def process_alive(pid):
         return False
 
 
+_open_servers = set()
+
+
+def _close_open_servers():
+    for server in list(_open_servers):
+        server.close()
+
+
+def _end_by_signal(number, _):
+    raise KeyboardInterrupt(f"signal {number}")
+
+
+# A test program that is told to end, as by timeout(1), leaves no server and no directory behind.
+atexit.register(_close_open_servers)
+signal.signal(signal.SIGTERM, _end_by_signal)
+
+
 class Server:
     """One data directory and the server that serves it, which may be killed and started again."""
 
@@ -43,7 +61,13 @@ class Server:
         self.options = list(options)
         self.process = None
         self.environment = environment or {}
-        self.start(failpoints)
+        self.log = None
+        _open_servers.add(self)
+        try:
+            self.start(failpoints)
+        except BaseException:
+            self.close()
+            raise
 
     def start(self, failpoints=""):
         ready = self.root / "ready.json"
@@ -88,15 +112,23 @@ class Server:
         return None
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(timeout=20)
-        self.log.close()
-        warden = self.warden_pid()
-        if warden:
-            os.kill(warden, signal.SIGKILL)
-            wait_until(lambda: not process_alive(warden), what="the end of the warden")
-        shutil.rmtree(self.root, ignore_errors=True)
+        """Ends everything and removes the directory, even when the server does not end in time, which is an error."""
+        _open_servers.discard(self)
+        try:
+            if self.process is not None and self.process.poll() is None:
+                self.process.terminate()
+                self.process.wait(timeout=20)
+        finally:
+            if self.process is not None and self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            if self.log is not None:
+                self.log.close()
+            warden = self.warden_pid()
+            if warden:
+                os.kill(warden, signal.SIGKILL)
+                wait_until(lambda: not process_alive(warden), what="the end of the warden")
+            shutil.rmtree(self.root, ignore_errors=True)
 
     def __enter__(self):
         return self

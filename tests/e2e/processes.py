@@ -1,6 +1,9 @@
 """Finds the processes of jobs among all processes of the machine."""
 
+import os
 import pathlib
+
+from harness import process_alive
 
 
 def ranks_of_job(server, job, program="trainyard-"):
@@ -18,3 +21,19 @@ def ranks_of_job(server, job, program="trainyard-"):
         if all(mark in environment for mark in marks) and program.encode() in command:
             pids.append(int(entry.name))
     return sorted(pids)
+
+
+def processes_of(directory, program=""):
+    """Pids of living processes whose command line or environment names the directory; `program` is a part of the command line."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            text = command + b"\0" + (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if str(directory).encode() in text and program.encode() in command and process_alive(int(entry.name)):
+            found.append(int(entry.name))
+    return found

@@ -4,7 +4,17 @@
 #include "store/testing/database_contract.h"
 
 namespace trainyard::store::testing {
+namespace {
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Sqlite, DatabaseContract, adapters::sqlite::testing::TemporaryDatabase);
+/// The database as a server opens it.
+struct DurableDatabase : adapters::sqlite::testing::TemporaryDatabase {
+  DurableDatabase() : TemporaryDatabase(true) {}
+};
+
+}  // namespace
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Sqlite, DatabaseContract, DurableDatabase);
+/// The fake that repositories are tested with.
+INSTANTIATE_TYPED_TEST_SUITE_P(Fake, DatabaseContract, adapters::sqlite::testing::TemporaryDatabase);
 
 }  // namespace trainyard::store::testing

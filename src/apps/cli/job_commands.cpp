@@ -81,6 +81,12 @@ Result<int> follow_log(client::ApiClient& api, const std::string& id, const std:
   return code;
 }
 
+/// `job submit job.yaml`: the file was meant, not a program of that name.
+bool is_spec_file(const std::vector<std::string>& command) {
+  const auto ends_with = [&command](std::string_view ending) { return command.size() == 1 && command.front().ends_with(ending); };
+  return ends_with(".yaml") || ends_with(".yml") || ends_with(".json");
+}
+
 void submit(CommandContext& context, const SubmitOptions& options) {
   Result<std::unique_ptr<client::ApiClient>> api = context.connect();
   const Result<Document> job = api.ok() ? send_submit(**api, options) : Result<Document>(api.error());
@@ -189,6 +195,10 @@ void add_submit(CLI::App& job, CommandContext& context) {
   command->callback([&context, options] {
     if (options->file.empty() == options->command.empty()) {
       return context.fail(invalid_argument("cli.usage", "give either --file or a command: trainyard job submit -- echo hello"));
+    }
+    if (is_spec_file(options->command)) {
+      const std::string& file = options->command.front();
+      return context.fail(invalid_argument("cli.usage", "this looks like a spec, not a program: trainyard job submit -f " + file));
     }
     submit(context, *options);
   });

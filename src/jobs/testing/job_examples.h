@@ -54,6 +54,12 @@ inline exec::RankExit lost_exit() {
   return exit;
 }
 
+inline exec::RankExit killed_exit() {
+  exec::RankExit exit = exit_with(137);
+  exit.signal = 9;
+  return exit;
+}
+
 inline exec::RankExit out_of_memory_exit() {
   exec::RankExit exit = exit_with(137);
   exit.signal = 9;
