@@ -18,7 +18,7 @@ void RetryBudgets::describe(FieldVisitor& fields) {
   fields.field("user", user, {.min = 0, .max = 1000}, "Restarts after the program itself failed.");
   fields.field("oom", oom, {.min = 0, .max = 1000}, "Restarts after it ran out of memory.");
   fields.field("node_lost", node_lost, {.min = 0, .max = 1000}, "Restarts after its node or warden was lost.");
-  fields.field("infrastructure", infrastructure, {.min = 0, .max = 1000}, "Restarts after it could not be launched or was killed from outside.");
+  fields.field("infrastructure", infrastructure, {.min = 0, .max = 1000}, "Restarts after a failed launch or a kill from outside.");
   fields.field("backoff_base", backoff_base, "Upper bound of the first wait before a restart.");
   fields.field("backoff_cap", backoff_cap, "Upper bound of every wait before a restart.");
 }
