@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,32 +51,41 @@ class FakeAgentLink final : public AgentLink {
     return changed_.wait_for(lock, patience, [&] { return condition(*this); });
   }
   bool wait_for_exit(const RankKey& rank) {
-    return wait_for([&](const FakeAgentLink& link) { return link.observed(rank) != nullptr && link.observed(rank)->exit.has_value(); });
+    return wait_for([&](const FakeAgentLink& link) { return link.observed(rank).has_value() && link.observed(rank)->exit.has_value(); });
   }
   bool wait_until_running(const RankKey& rank) {
     return wait_for([&](const FakeAgentLink& link) {
-      return link.observed(rank) != nullptr && link.observed(rank)->phase == exec::RankObservation::Phase::kRunning;
+      return link.observed(rank).has_value() && link.observed(rank)->phase == exec::RankObservation::Phase::kRunning;
     });
   }
 
-  // Reads for conditions inside wait_for, and for tests while the agent rests.
-  const exec::RankObservation* observed(const RankKey& rank) const {
+  // Reads, also inside the conditions of wait_for.
+  std::optional<exec::RankObservation> observed(const RankKey& rank) const {
+    const std::lock_guard lock(mutex_);
     for (const exec::RankObservation& seen : last_.ranks) {
-      if (seen.rank == rank) return &seen;
+      if (seen.rank == rank) return seen;
     }
-    return nullptr;
+    return std::nullopt;
   }
-  const exec::NodeObservation& last() const { return last_; }
+  exec::NodeObservation last() const {
+    const std::lock_guard lock(mutex_);
+    return last_;
+  }
   std::string log(const RankKey& rank) const {
+    const std::lock_guard lock(mutex_);
     const auto found = logs_.find(rank);
     return found == logs_.end() ? "" : found->second;
   }
   std::vector<std::string> events(const RankKey& rank) const {
+    const std::lock_guard lock(mutex_);
     const auto found = events_.find(rank);
     return found == events_.end() ? std::vector<std::string>() : found->second;
   }
   /// How much of the rank's output was there when its end was first reported.
-  std::size_t log_at_exit(const RankKey& rank) const { return log_at_exit_.at(rank); }
+  std::size_t log_at_exit(const RankKey& rank) const {
+    const std::lock_guard lock(mutex_);
+    return log_at_exit_.at(rank);
+  }
 
   // agent::AgentLink
   Result<exec::DesiredState> sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait) override {
@@ -144,8 +154,8 @@ class FakeAgentLink final : public AgentLink {
     changed_.notify_all();
   }
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  mutable std::recursive_mutex mutex_;  ///< Conditions of wait_for read too.
+  std::condition_variable_any changed_;
   std::uint64_t version_ = 1;  // guarded by mutex_, like all below
   bool down_ = false;
   bool interrupted_ = false;

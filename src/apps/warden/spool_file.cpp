@@ -22,13 +22,17 @@ Result<void> cut(int fd, std::uint64_t size, const std::string& path) {
 }  // namespace
 
 Result<SpoolFile> SpoolFile::open(std::string path) {
-  ASSIGN_OR_RETURN(UniqueFd file, open_file(path, O_WRONLY | O_CREAT | O_APPEND, 0600));
+  if (!file_exists(path)) return SpoolFile(std::move(path), UniqueFd(), 0);
+  ASSIGN_OR_RETURN(UniqueFd file, open_file(path, O_WRONLY | O_APPEND));
   ASSIGN_OR_RETURN(const std::uint64_t size, file_size(path));
   return SpoolFile(std::move(path), std::move(file), size);
 }
 
 Result<void> SpoolFile::append(std::string_view bytes) {
   if (bytes.empty()) return {};
+  if (!file_.valid()) {
+    ASSIGN_OR_RETURN(file_, open_file(path_, O_WRONLY | O_CREAT | O_APPEND, 0600));
+  }
   if (Result<void> written = write_all(file_.get(), bytes, path_); !written.ok()) {
     TRY(cut(file_.get(), size_, path_));
     return written;
@@ -46,6 +50,7 @@ Result<void> SpoolFile::sync() {
 }
 
 void SpoolFile::release_before(std::uint64_t end) {
+  if (!file_.valid()) return;
   // A file system that cannot punch holes keeps the bytes until the rank is forgotten.
   (void)::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(std::min(end, size_)));
 }

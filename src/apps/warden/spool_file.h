@@ -7,10 +7,11 @@
 
 namespace trainyard::warden {
 
-/// An append-only file that others read while it grows. Appends are whole or not at all.
+/// An append-only file that others read while it grows. Appends are whole or not at all. The file is made by the first of them: a rank
+/// that says nothing has none, and its start does not wait for the disk.
 class SpoolFile {
  public:
-  /// Opens or creates `path` and appends at its end.
+  /// Goes on at the end of `path`, when it is there.
   static Result<SpoolFile> open(std::string path);
 
   /// Errors: RESOURCE_EXHAUSTED "io.disk_full" and others of write; the file is then as before and the append may be repeated.
@@ -25,7 +26,7 @@ class SpoolFile {
   SpoolFile(std::string path, UniqueFd file, std::uint64_t size) : path_(std::move(path)), file_(std::move(file)), size_(size) {}
 
   std::string path_;
-  UniqueFd file_;
+  UniqueFd file_;  ///< None until there is something to append.
   std::uint64_t size_ = 0;
   bool synced_ = true;
 };

@@ -86,7 +86,8 @@ TEST_F(WardenDeathTest, torn_tail_of_a_log_is_cut_back_to_whole_records) {
   ASSERT_TRUE(warden->ended());
   const std::uint64_t whole = file_size(paths(kRank).log).value();
   ASSERT_TRUE(write_all(open_file(paths(kRank).log, O_WRONLY | O_APPEND).value().get(), std::string(20, '\x01'), "log").ok());
-  ASSERT_TRUE(write_all(open_file(paths(kRank).events, O_WRONLY | O_APPEND).value().get(), "{\"event\":\"a\"}\n{\"ev", "events").ok());
+  ASSERT_TRUE(
+      write_all(open_file(paths(kRank).events, O_WRONLY | O_CREAT | O_APPEND).value().get(), "{\"event\":\"a\"}\n{\"ev", "events").ok());
   WardenConnection& second = start_warden();
   second.wait_for_exit(kRank);
   EXPECT_EQ(second.rank(kRank)->log_size, whole);
