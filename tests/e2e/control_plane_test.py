@@ -63,6 +63,12 @@ class JobsTest(unittest.TestCase):
 
 
 class BadInputTest(unittest.TestCase):
+    def test_command_that_does_not_exist_fails_at_once_and_is_not_tried_again(self):
+        with Server() as server:
+            job = server.wait(server.submit("no-such-program-anywhere"))
+            self.assertEqual((job["state"], job["attempt"]), ("FAILED", 1), job["reason"])
+            self.assertIn("no-such-program-anywhere", job["reason"])
+
     def test_bad_specs_say_what_and_where(self):
         with Server() as server:
             for body, code, where in [

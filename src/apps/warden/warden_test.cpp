@@ -86,7 +86,7 @@ TEST_F(WardenTest, program_that_does_not_exist_is_a_launch_error_that_names_it) 
   node.send(exec::start_request(launch));
   const exec::RankExit exit = node.wait_for_exit(kRank);
   EXPECT_EQ(exit.code, 127);
-  EXPECT_NE(exit.launch_error.find("launch.no_program"), std::string::npos) << exit.launch_error;
+  EXPECT_TRUE(exit.launch_error.starts_with("launch.no_program")) << exit.launch_error << "; jobs tells the cause by the id";
   EXPECT_NE(exit.launch_error.find("no-such-program-anywhere"), std::string::npos) << exit.launch_error;
   EXPECT_NE(text_of_stream(read_log(paths(kRank).log), exec::kSystemStream).find("no-such-program-anywhere"), std::string::npos);
 }
