@@ -29,6 +29,9 @@ void JobSpec::describe(FieldVisitor& fields) {
   fields.choice("class", job_class, {"batch", "service"}, "batch ends by itself; service runs until it is stopped.");
   fields.field("command", command, "Program and arguments; for kind command.");
   fields.field("tasks", tasks, {.min = 1, .max = 4096}, "Ranks of the gang, started all or nothing.");
+  fields.field("queue", queue, "Queue that it waits in.");
+  fields.field("priority", priority, {.min = -1'000'000, .max = 1'000'000}, "Higher comes first within its queue; waiting adds to it.");
+  fields.field("preemptible", preemptible, "Whether it may be asked to give its room to others and go on later.");
   fields.field("resources", resources, "What one task needs.");
   fields.field("env", env, "Environment variables.");
   fields.field("inputs", inputs, "Dataset references by the name the program knows them by.");

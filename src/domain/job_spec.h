@@ -38,6 +38,9 @@ struct JobSpec {
   std::string job_class = "batch";   ///< "batch" ends by itself; "service" runs until stopped and restarts with backoff.
   std::vector<std::string> command;  ///< Required for kind command; otherwise the kind's program.
   std::int64_t tasks = 1;            ///< Ranks of the gang, started all or nothing.
+  std::string queue = "default";     ///< Where it waits.
+  std::int64_t priority = 0;         ///< Higher first, within its queue.
+  bool preemptible = true;           ///< May be asked to give its room to others; it goes on later from its last checkpoint.
   ResourceRequest resources;
   std::map<std::string, std::string> env;
   std::map<std::string, std::string> inputs;   ///< name -> "dataset@version/layer".

@@ -24,7 +24,7 @@ struct RunStart {
   JobId job;
   std::string name;
   std::string kind;
-  std::string dataset;  ///< The dataset version it reads, "name@3/curated"; empty when it reads none.
+  std::string dataset;     ///< The dataset version it reads, "name@3/curated"; empty when it reads none.
   bool synthetic = false;  ///< That dataset is made up.
   TimePoint started_at;
 };

@@ -79,13 +79,14 @@ exec::GangLaunch still_running(exec::GangLaunch launch, const Job& job) {
 }  // namespace
 
 JobService::JobService(JobServiceSettings settings, Deps deps, Hooks hooks)
-    : settings_(settings),
+    : settings_(std::move(settings)),
       deps_(deps),
       hooks_(std::move(hooks)),
-      rng_(settings.seed),
+      rng_(settings_.seed),
       pipeline_(deps.ledger, deps.strand, {[this] { return collect(); }, [this](const Error& error) { hooks_.on_fatal(error); }}),
       wall_origin_(deps.clock.now()),
-      mono_origin_(deps.clock.monotonic_now()) {}
+      mono_origin_(deps.clock.monotonic_now()),
+      book_(settings_.scheduler) {}
 
 JobService::~JobService() { *alive_ = false; }
 
@@ -112,11 +113,15 @@ Result<void> JobService::recover() {
     live.started_mono = ago(live.job.started_at.value_or(now()));
     live.attempt_mono = ago(live.job.attempt.launched_at);
     const JobId id = live.job.id;
-    (live.job.state == JobState::kQueued ? queued_ : launched_).insert(id);
     jobs_.emplace(id, std::move(live));
   }
-  for (const JobId id : launched_) {
-    const Live& live = jobs_.at(id);
+  book_.set_nodes(deps_.backend.nodes());
+  for (const auto& [id, live] : jobs_) {
+    if (live.job.state == JobState::kQueued) {
+      book_.queued(live.job);
+      continue;
+    }
+    book_.adopted(live.job);
     const AttemptKey attempt{id, live.job.attempt.number};
     deps_.backend.adopt(still_running(deps_.builder.build(live.job), live.job));
     if (live.job.state == JobState::kStopping) {
@@ -155,7 +160,7 @@ void JobService::submit(Submission submission, std::function<void(Result<JobId>)
   live.queued_mono = deps_.clock.monotonic_now();
   const JobId id = live.job.id;
   Live& stored = jobs_.emplace(id, std::move(live)).first->second;
-  queued_.insert(id);
+  book_.queued(stored.job);
   if (!submission.idempotency_key.empty()) {
     new_keys_.push_back({submission.idempotency_key, submission.fingerprint, id, time});
     remember_key(new_keys_.back());
@@ -168,7 +173,15 @@ void JobService::submit(Submission submission, std::function<void(Result<JobId>)
   pipeline_.after_commit([done = std::move(done), id] { done(id); });
 }
 
-Result<void> JobService::check_fits(const JobSpec& spec) const { return check_possible(spec, deps_.backend.nodes()); }
+Result<void> JobService::check_fits(const JobSpec& spec) {
+  book_.set_nodes(deps_.backend.nodes());
+  return book_.check_possible(spec);
+}
+
+void JobService::on_nodes_changed() {
+  book_.set_nodes(deps_.backend.nodes());
+  request_plan();
+}
 
 Result<std::optional<JobId>> JobService::find_replay(const Submission& submission) const {
   if (submission.idempotency_key.empty()) return std::optional<JobId>();
@@ -201,10 +214,13 @@ void JobService::stop(JobId id, StopIntent intent, std::string why, std::functio
   }
   Live& live = found->second;
   if (request_stop(live.job, intent, std::move(why), now())) {
-    queued_.erase(id);
+    book_.withdrawn(id);
     emit(live.job, event_of(live.job.state));
     touch(live);
-    if (live.job.state == JobState::kStopping) stop_after_commit({id, live.job.attempt.number}, reason_of(intent));
+    if (live.job.state == JobState::kStopping) {
+      book_.stopping(id, now() + live.job.spec.limits.grace);
+      stop_after_commit({id, live.job.attempt.number}, reason_of(intent));
+    }
     if (is_terminal(live.job.state)) release_ended(id);
     request_plan();
   }
@@ -217,11 +233,6 @@ void JobService::get(JobId id, std::function<void(Result<Job>)> done) {
     return pipeline_.after_commit([done = std::move(done), id] { done(not_found("job.not_live", "job " + id.text() + " is not live")); });
   }
   pipeline_.after_commit([done = std::move(done), job = found->second.job] { done(job); });
-}
-
-std::optional<sched::WaitReason> JobService::wait_reason(JobId id) const {
-  const auto found = wait_reasons_.find(id);
-  return found == wait_reasons_.end() || !queued_.contains(id) ? std::nullopt : std::optional(found->second);
 }
 
 void JobService::barrier(std::function<void()> done) { pipeline_.after_commit(std::move(done)); }
@@ -240,6 +251,7 @@ void JobService::append_events(const RankKey& rank, std::uint64_t first, const s
     apply_rank_event(live->job, rank.rank, events[i], now());
     const std::string& type = events[i]["event"].text();
     const bool rung = type == "metric" && events[i]["key"].text() == kRungMetric;
+    if (type == "checkpoint") book_.checkpointed(live->job.id, now());
     if (rung || type == "ready" || type == "checkpoint" || type == "result") emit(live->job, type, events[i]);
   }
   if (events.size() > known) {
@@ -327,12 +339,12 @@ void JobService::settle(Live& live) {
   const AttemptKey attempt{id, live.job.attempt.number};
   request_plan();
   if (gang_is_doomed(live.job) && live.job.state != JobState::kStopping) stop_after_commit(attempt, exec::StopReason::kGangFailed);
-  if (!all_ranks_exited(live.job)) return;
+  if (!all_ranks_exited(live.job)) return book_.rank_exited(live.job);
 
+  const bool evicted = live.job.intent == StopIntent::kPreempt;
   finish_attempt(live.job, now(), rng_);
   emit(live.job, event_of(live.job.state));
-  launched_.erase(id);
-  if (live.job.state == JobState::kQueued) queued_.insert(id);
+  book_.ended(live.job, evicted, now());
   forget_after_commit(attempt);
   if (is_terminal(live.job.state)) release_ended(id);
 }
@@ -394,49 +406,31 @@ void JobService::request_plan() {
   });
 }
 
-sched::ClusterSnapshot JobService::cluster_snapshot() const {
-  sched::ClusterSnapshot cluster;
-  std::map<NodeName, Resources> used;
-  for (const JobId id : launched_) {
-    const Live& live = jobs_.at(id);
-    for (const RankStatus& rank : live.job.attempt.ranks) {
-      if (rank.phase != RankStatus::Phase::kExited) used[rank.node] += live.job.spec.resources.resources();
-    }
-  }
-  for (const exec::NodeView& node : deps_.backend.nodes()) cluster.nodes.push_back({node.name, node.capacity, used[node.name], node.ready});
-  return cluster;
-}
-
 void JobService::run_plan() {
-  if (queued_.empty()) return;
-  sched::QueueSnapshot queue;
-  for (const JobId id : queued_) {
-    const Job& job = jobs_.at(id).job;
-    queue.pending.push_back({id, job.spec.resources.resources(), job.spec.tasks, job.eligible_at, job.queued_at});
+  const SchedulerBook::Orders orders = book_.plan(now());
+  for (const SchedulerBook::Launch& decided : orders.launches) launch(decided);
+  for (const SchedulerBook::Eviction& eviction : orders.evictions) {
+    stop(eviction.victim, StopIntent::kPreempt, fmt::format("gives its room to job {}", eviction.on_behalf_of.text()),
+         [](const Result<void>&) {});
   }
-  const sched::Decisions decisions = sched::plan(cluster_snapshot(), queue, now());
-
-  wait_reasons_.clear();
-  for (const sched::WaitReason& wait : decisions.waits) wait_reasons_.emplace(wait.job, wait);
-  for (const sched::Start& decided : decisions.starts) {
-    Live& live = jobs_.at(decided.job);
-    start(live.job, decided.nodes, now());
-    live.durable_events.assign(live.job.attempt.ranks.size(), 0);
-    queued_.erase(decided.job);
-    launched_.insert(decided.job);
-    const MonotonicPoint mono = deps_.clock.monotonic_now();
-    if (live.job.attempt.number.value == 1) live.started_mono = mono;
-    live.attempt_mono = live.progress_mono = mono;
-    emit(live.job, event_of(live.job.state));
-    touch(live);
-    launch_after_commit(live.job);
-    arm_limit_timer(live);
-  }
-  if (decisions.wake_at) {
-    deps_.strand.post_at(deps_.clock.monotonic_now() + (*decisions.wake_at - now()), [this, alive = alive_] {
+  if (orders.wake_at) {
+    deps_.strand.post_at(deps_.clock.monotonic_now() + (*orders.wake_at - now()), [this, alive = alive_] {
       if (*alive) request_plan();
     });
   }
+}
+
+void JobService::launch(const SchedulerBook::Launch& decided) {
+  Live& live = jobs_.at(decided.job);
+  start(live.job, decided.nodes, now());
+  live.durable_events.assign(live.job.attempt.ranks.size(), 0);
+  const MonotonicPoint mono = deps_.clock.monotonic_now();
+  if (live.job.attempt.number.value == 1) live.started_mono = mono;
+  live.attempt_mono = live.progress_mono = mono;
+  emit(live.job, event_of(live.job.state));
+  touch(live);
+  launch_after_commit(live.job);
+  arm_limit_timer(live);
 }
 
 void JobService::launch_after_commit(const Job& job) {

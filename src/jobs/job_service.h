@@ -17,7 +17,7 @@
 #include "jobs/commit_pipeline.h"
 #include "jobs/job.h"
 #include "jobs/limits.h"
-#include "sched/plan.h"
+#include "jobs/scheduler_book.h"
 #include "store/job_ledger.h"
 
 namespace trainyard::jobs {
@@ -26,6 +26,7 @@ struct JobServiceSettings {
   std::uint64_t seed = 1;               ///< Of the backoff jitter.
   std::size_t live_jobs_max = 200'000;  ///< Beyond it submits are refused with RESOURCE_EXHAUSTED "queue.full".
   std::size_t idempotency_keys_max = 100'000;
+  sched::SchedulerSettings scheduler = sched::SchedulerSettings::standard();  ///< Of the installation's own pool.
 };
 
 /// A job to be: decoded, checked and with its inputs resolved.
@@ -68,10 +69,12 @@ class JobService final : public exec::AttemptObserver {
   void stop(JobId id, StopIntent intent, std::string why, std::function<void(Result<void>)> done);
   /// The job as of the last commit, if it is live. Errors: NOT_FOUND "job.not_live": ask the ledger.
   void get(JobId id, std::function<void(Result<Job>)> done);
-  /// Why a queued job waits, by the last plan; empty for others.
-  std::optional<sched::WaitReason> wait_reason(JobId id) const;
-  /// Whether the nodes that are known could ever hold the job. Errors: FAILED_PRECONDITION "spec.impossible_resources".
-  Result<void> check_fits(const JobSpec& spec) const;
+  /// Why a queued job waits, by the newest plan. Errors: NOT_FOUND "job.not_waiting".
+  Result<sched::Explanation> explain(JobId id) const { return book_.explain(id, now()); }
+  /// What alone would start it now, found by the planner itself. Errors: NOT_FOUND "job.not_waiting".
+  Result<std::vector<sched::Fix>> fixes(JobId id) const { return book_.fixes(id, now()); }
+  /// Whether the nodes that are known could ever hold the job, and its queue takes it. Errors: SchedulerBook::check_possible.
+  Result<void> check_fits(const JobSpec& spec);
   /// Runs `done` when everything applied so far is durable, so that the ledger may be read.
   void barrier(std::function<void()> done);
 
@@ -97,7 +100,7 @@ class JobService final : public exec::AttemptObserver {
   void on_rank_running(const RankKey& rank, TimePoint started_at) override;
   void on_rank_exited(const RankKey& rank, const exec::RankExit& exit) override;
   void on_ranks_lost(const std::vector<RankKey>& ranks, const std::string& why) override;
-  void on_nodes_changed() override { request_plan(); }
+  void on_nodes_changed() override;
 
  private:
   /// What memory knows beside the durable job.
@@ -128,7 +131,7 @@ class JobService final : public exec::AttemptObserver {
   void check_limits();
   LimitClock limit_clock(const Live& live) const;
   void arm_limit_timer(const Live& live);
-  sched::ClusterSnapshot cluster_snapshot() const;
+  void launch(const SchedulerBook::Launch& decided);
 
   JobServiceSettings settings_;
   Deps deps_;
@@ -139,8 +142,7 @@ class JobService final : public exec::AttemptObserver {
   MonotonicPoint mono_origin_;
 
   std::map<JobId, Live> jobs_;
-  std::set<JobId> queued_;
-  std::set<JobId> launched_;  ///< STARTING, RUNNING or STOPPING: they hold resources.
+  SchedulerBook book_;  ///< Waiting jobs and those that hold resources, as the planner sees them.
   std::set<JobId> dirty_;
   JobId last_job_;
   EventNumber last_event_;
@@ -148,7 +150,6 @@ class JobService final : public exec::AttemptObserver {
   std::vector<store::IdempotencyRecord> new_keys_;
   std::unordered_map<std::string, store::IdempotencyRecord> keys_;
   std::map<TimePoint, std::vector<std::string>> key_ages_;
-  std::unordered_map<JobId, sched::WaitReason> wait_reasons_;
   std::map<std::uint64_t, EventListener> listeners_;
   std::uint64_t last_subscription_ = 0;
   bool plan_posted_ = false;

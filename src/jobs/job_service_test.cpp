@@ -73,20 +73,20 @@ TEST_F(JobServiceTest, job_waits_for_room_and_starts_when_it_comes) {
   const JobId second = submit();
   EXPECT_EQ(take_calls(), (Calls{"launch 1.1"}));
   EXPECT_EQ(job(second).state, JobState::kQueued);
-  ASSERT_TRUE(service->wait_reason(second).has_value());
-  EXPECT_EQ(service->wait_reason(second)->code, "WaitingForResources");
+  ASSERT_TRUE(service->explain(second).ok());
+  EXPECT_EQ(service->explain(second)->reason, sched::Reason::kWaitingForResources);
   exits(rank(first, 1, 0), exit_with(0));
   EXPECT_EQ(job(second).state, JobState::kStarting) << "one rank's room is enough";
-  EXPECT_FALSE(service->wait_reason(second).has_value());
+  EXPECT_FALSE(service->explain(second).ok());
 }
 
 TEST_F(JobServiceTest, wait_reason_is_told_for_queued_jobs_only) {
   submit(submission(4, 2));
   const JobId waiting = submit(submission(4, 2));
-  ASSERT_TRUE(service->wait_reason(waiting).has_value());
+  ASSERT_TRUE(service->explain(waiting).ok());
   ASSERT_TRUE(stop(waiting).ok());
-  EXPECT_FALSE(service->wait_reason(waiting).has_value()) << "it does not wait any more";
-  EXPECT_FALSE(service->wait_reason(JobId(99)).has_value());
+  EXPECT_EQ(service->explain(waiting).error().id, "job.not_waiting") << "it does not wait any more";
+  EXPECT_EQ(service->explain(JobId(99)).error().id, "job.not_waiting");
 }
 
 TEST_F(JobServiceTest, node_that_joins_starts_what_waits) {
@@ -94,7 +94,7 @@ TEST_F(JobServiceTest, node_that_joins_starts_what_waits) {
   backend.views.clear();
   boot();
   const JobId id = submit();
-  EXPECT_EQ(service->wait_reason(id)->code, "NoNodes");
+  EXPECT_EQ(service->explain(id)->reason, sched::Reason::kNoWorkerForQueue);
   backend.add_node("c", 1);
   service->on_nodes_changed();
   strand.run_ready();

@@ -6,8 +6,6 @@
 #include <array>
 #include <string_view>
 
-#include "sched/plan.h"
-
 namespace trainyard::jobs {
 namespace {
 
@@ -47,22 +45,6 @@ std::optional<MonotonicPoint> next_limit(const Job& job, const LimitClock& clock
     next = next ? std::min(*next, due) : due;
   }
   return next;
-}
-
-Result<void> check_possible(const JobSpec& spec, const std::vector<exec::NodeView>& nodes) {
-  const Resources request = spec.resources.resources();
-  sched::ClusterSnapshot cluster;
-  Resources all;
-  for (const exec::NodeView& node : nodes) {
-    cluster.nodes.push_back({node.name, node.capacity, {}, node.ready});
-    all += node.capacity;
-  }
-  if (sched::could_ever_fit(cluster, request, spec.tasks)) return {};
-  return failed_precondition(
-      "spec.impossible_resources",
-      fmt::format("no set of nodes can ever hold this job: ask for less per task or fewer tasks, or add a node; asked: {} "
-                  "x ({}), nodes: {} with ({}) in all",
-                  spec.tasks, request.text(), nodes.size(), all.text()));
 }
 
 }  // namespace trainyard::jobs

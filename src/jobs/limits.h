@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "exec/execution_backend.h"
 #include "jobs/job.h"
 
 namespace trainyard::jobs {
@@ -26,8 +25,5 @@ struct LimitHit {
 std::optional<std::string> limit_reached(const Job& job, const LimitClock& clock);
 /// When the next limit of this job passes.
 std::optional<MonotonicPoint> next_limit(const Job& job, const LimitClock& clock);
-
-/// Whether empty nodes of these sizes could ever hold the job. Errors: FAILED_PRECONDITION "spec.impossible_resources".
-Result<void> check_possible(const JobSpec& spec, const std::vector<exec::NodeView>& nodes);
 
 }  // namespace trainyard::jobs

@@ -343,19 +343,20 @@ class ResourcesTest(unittest.TestCase):
             waiting = server.submit("true", resources={"cpu": 1})
             behind = server.submit("true", resources={"cpu": 1})
             done = server.cli("job", "explain", waiting)
-            self.assertIn("WaitingForResources: needs 1 x (1 cpu, 512MiB), free on 1 nodes: 0 cpu", done.stdout)
-            self.assertIn(f"BehindInQueue: job {waiting} waits before it", server.cli("job", "explain", behind).stdout)
+            self.assertIn("WaitingForResources: Too little is free. It needs 1 x (1 cpu, 512 MiB); 0 of 1 tasks fit now.", done.stdout)
+            self.assertIn(f"Job {waiting} comes before it.", server.cli("job", "explain", behind).stdout)
 
     def test_job_that_came_before_a_node_that_cannot_hold_it_says_so(self):
         with Server("server") as server:
             job = server.submit("true", resources={"cpu": 64})
-            self.assertIn("NoNodes: no node is ready: start an agent", server.cli("job", "explain", job).stdout)
+            explain = lambda: server.cli("job", "explain", job).stdout
+            self.assertIn("NoWorkerForQueue: No node is ready. Start an agent with `trainyard agent`.", explain())
             agent = subprocess.Popen([BIN / "trainyard-agent", "--join", server.url, "--token-file", server.ready["token_file"], "--data",
                                       server.root / "node", "--node", "other"], stdout=subprocess.DEVNULL, stderr=server.log)
             try:
-                explain = lambda: server.cli("job", "explain", job).stdout
-                wait_until(lambda: "ImpossibleResources" in explain(), what="the reason")
-                self.assertIn("cancel it and ask for less per task or fewer tasks, or add a node; needs 1 x (64 cpu", explain())
+                wait_until(lambda: "Unsatisfiable" in explain(), what="the reason")
+                for words in ("It needs 1 x (64 cpu, 512 MiB); all nodes together hold 0 such tasks", "ask for less per task or fewer"):
+                    self.assertIn(words, explain())
             finally:
                 agent.terminate()
                 agent.wait()

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "api/platform/explain.h"
 #include "api/platform/training_request.h"
 #include "base/checksum.h"
 #include "base/file.h"
@@ -175,12 +176,9 @@ void explain(JobContext context, const net::Request& request, const net::Respond
   find_job(context, *id, [context, responder, request_id = request.request_id](const Result<jobs::Job>& job) {
     if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
     context.strand.post([context, responder, found = *job] {
-      Document body = Document::object();
-      body.set("id", found.id.text());
-      body.set("state", name_of(found.state));
-      const std::optional<sched::WaitReason> reason = context.jobs.wait_reason(found.id);
-      body.set("code", reason && found.state == JobState::kQueued ? reason->code : std::string(name_of(found.state)));
-      body.set("text", reason && found.state == JobState::kQueued ? reason->text : found.reason);
+      const Result<sched::Explanation> waits = context.jobs.explain(found.id);
+      const Result<std::vector<sched::Fix>> fixes = context.jobs.fixes(found.id);
+      const Document body = waits.ok() && fixes.ok() ? wait_explanation(found, *waits, *fixes) : state_explanation(found);
       responder->respond(net::json_response(200, body));
     });
   });

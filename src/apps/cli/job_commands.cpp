@@ -17,6 +17,8 @@ struct SubmitOptions {
   std::string cpu;
   std::string memory;
   std::int64_t tasks = 1;
+  std::string queue;
+  std::int64_t priority = 0;
   std::int64_t retry = 0;
   std::string limit;
   std::string key;
@@ -31,6 +33,8 @@ Document command_spec(const SubmitOptions& options) {
   spec.set("command", std::move(command));
   if (!options.name.empty()) spec.set("name", options.name);
   if (options.tasks != 1) spec.set("tasks", options.tasks);
+  if (!options.queue.empty()) spec.set("queue", options.queue);
+  if (options.priority != 0) spec.set("priority", options.priority);
   Document resources;
   if (!options.cpu.empty()) resources.set("cpu", options.cpu);
   if (!options.memory.empty()) resources.set("memory", options.memory);
@@ -166,15 +170,24 @@ void wait(CommandContext& context, const std::string& selector) {
   });
 }
 
+std::string explanation_text(const Document& shown) {
+  const std::string& state = shown["state"].text();
+  const std::string code = shown["code"].text() == state ? "" : shown["code"].text() + ": ";
+  std::string text = fmt::format("{}: {}{}\n", state, code, shown["text"].text());
+  if (const Document* start = shown.find("promised_start")) text += fmt::format("Starts no later than {}.\n", start->text());
+  std::string fixes;
+  for (const Document& fix : shown["fix"].items()) {
+    if (fix.find("to") != nullptr) fixes += fmt::format("  {:<9} {}\n", fix["dimension"].text(), fix["text"].text());
+  }
+  if (!fixes.empty()) text += "Any one of these would start it now:\n" + fixes;
+  return text;
+}
+
 void explain(CommandContext& context, const std::string& selector) {
   with_job(context, selector, [&context](client::ApiClient& api, const std::string& id) {
     const Result<Document> reason = api.get("/api/v1/jobs/" + id + "/explain");
     if (!reason.ok()) return context.fail(reason.error());
-    print(context, *reason, [](const Document& shown) {
-      const std::string& state = shown["state"].text();
-      const std::string code = shown["code"].text() == state ? "" : shown["code"].text() + ": ";
-      return fmt::format("{}: {}{}\n", state, code, shown["text"].text());
-    });
+    print(context, *reason, explanation_text);
   });
 }
 
@@ -186,6 +199,8 @@ void add_submit(CLI::App& job, CommandContext& context) {
   command->add_option("--cpu", options->cpu, "CPU of one task, as 2 or 500m");
   command->add_option("--memory", options->memory, "Memory of one task, as 512MiB");
   command->add_option("--tasks", options->tasks, "Ranks of the gang");
+  command->add_option("--queue", options->queue, "Queue to wait in");
+  command->add_option("--priority", options->priority, "Higher comes first within the queue");
   command->add_option("--retry", options->retry, "Restarts after a failure of the program");
   command->add_option("--time-limit", options->limit, "Longest time of one attempt, as 1h30m");
   command->add_option("--idempotency-key", options->key, "The same key again answers with the same job");

@@ -31,6 +31,10 @@ int run(int argc, char** argv) {
     context.fail(exec_sibling("trainyard-agent", {arguments.begin() + 1, arguments.end()}));
     return context.exit_code;
   }
+  if (!arguments.empty() && arguments[0] == "simulate") {
+    context.fail(exec_sibling("trainyard-simulate", {arguments.begin() + 1, arguments.end()}));
+    return context.exit_code;
+  }
 
   CLI::App app{"Trainyard: from raw data to a served, monitored model.", "trainyard"};
   app.require_subcommand(1);

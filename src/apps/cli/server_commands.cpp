@@ -76,6 +76,7 @@ void list_programs(CLI::App& app) {
   app.add_subcommand("up", "Start everything on this machine: server, worker and UI in one process");
   app.add_subcommand("server", "Start the control plane alone; agents join from outside");
   app.add_subcommand("agent", "Join this machine to a server as a node");
+  app.add_subcommand("simulate", "Run a recorded workload on a simulated cluster, with the server's scheduler");
 }
 
 }  // namespace

@@ -19,8 +19,8 @@ constexpr std::int64_t kModelsShown = 20;
 /// On the strand: why a job is where it is, for a waiting one by the newest plan.
 std::string why(const jobs::JobService& service, const jobs::Job& job) {
   if (job.state != JobState::kQueued) return job.reason;
-  const std::optional<sched::WaitReason> reason = service.wait_reason(job.id);
-  return reason ? reason->text : job.reason;
+  const Result<sched::Explanation> waits = service.explain(job.id);
+  return waits.ok() ? waits->message : job.reason;
 }
 
 /// One status page on its way through the threads: the strand knows the live state, the reading thread what is stored.

@@ -146,7 +146,7 @@ class ComposedServer final : public Server {
   Result<std::uint16_t> choose_port() const;
   Result<void> listen();
   Result<void> recover();
-  void make_services();
+  void make_services(sched::SchedulerSettings scheduler);
   void add_routes();
   Result<void> start_agent();
 
@@ -211,10 +211,10 @@ Result<void> ComposedServer::listen() {
   return {};
 }
 
-void ComposedServer::make_services() {
+void ComposedServer::make_services(sched::SchedulerSettings scheduler) {
   builder_ = std::make_unique<JobBuilder>(JobBuilder::Settings{address_.url, directory_.path("objects"), directory_.path("checkpoints")},
                                           [this](const AttemptKey& attempt) { return authorizer_.attempt_token(attempt); });
-  const jobs::JobServiceSettings settings{.seed = xxh3_64(as_bytes(state_.installation_key))};
+  const jobs::JobServiceSettings settings{.seed = xxh3_64(as_bytes(state_.installation_key)), .scheduler = std::move(scheduler)};
   jobs_ = std::make_unique<jobs::JobService>(
       settings,
       jobs::JobService::Deps{
@@ -294,7 +294,8 @@ Result<void> ComposedServer::start() {
   authorizer_.add_token(state_.admin_token, {"admin", "admin"});
   ASSIGN_OR_RETURN(port_, choose_port());
   address_ = {fmt::format("http://{}:{}", settings_.host, port_), directory_.path("token"), ::getpid()};
-  make_services();
+  ASSIGN_OR_RETURN(sched::SchedulerSettings scheduler, read_scheduler_settings(settings_.scheduler));
+  make_services(std::move(scheduler));
   add_routes();
   if (state_.disk_full) {
     // Nothing is taken up: every step of a job would have to be written. Ranks go on under their warden, which keeps what they say.

@@ -16,21 +16,38 @@ void ServerSettings::describe(FieldVisitor& fields) {
   fields.field("cpus", cpus, "CPU of the embedded node, as 4 or 3500m; 0m: all.");
   fields.field("memory", memory, "Memory of the embedded node, as 16GiB; 0B: all.");
   fields.field("lease", lease, "How long a node may be silent.");
+  fields.field("scheduler", scheduler, "File with queues, quotas and policies, as YAML; empty: one queue \"default\".");
   fields.field("datasets.synthetic-fallback", synthetic_fallback, "Use a small synthetic dataset when one is missing.");
   fields.field("verbose", verbose, "Log debug events.");
 }
 
+namespace {
+
+/// The object in a YAML file; an empty file is an empty object.
+Result<Document> read_object(const std::string& file, const std::string& what) {
+  Result<std::string> text = read_file(file, std::size_t{1} << 20);
+  if (!text.ok()) return std::move(text).error().with_context("reading the settings of the " + what);
+  ASSIGN_OR_RETURN(Document object, parse_yaml(*text, file));
+  if (object.is_null()) return Document::object();
+  if (!object.is_object()) return invalid_argument("config.type", "the settings of the " + what + " must be an object: " + file, file);
+  return object;
+}
+
+}  // namespace
+
 Result<ServerSettings> read_server_settings(const std::string& file, const Document& flags) {
   Document all = Document::object();
   if (!file.empty()) {
-    Result<std::string> text = read_file(file, std::size_t{1} << 20);
-    if (!text.ok()) return std::move(text).error().with_context("reading the settings of the server");
-    ASSIGN_OR_RETURN(all, parse_yaml(*text, file));
-    if (all.is_null()) all = Document::object();
-    if (!all.is_object()) return invalid_argument("config.type", "the settings of the server must be an object: " + file, file);
+    ASSIGN_OR_RETURN(all, read_object(file, "server"));
   }
   for (const auto& [name, value] : flags.members()) all.set(name, value);
   return decode<ServerSettings>(all);
+}
+
+Result<sched::SchedulerSettings> read_scheduler_settings(const std::string& file) {
+  if (file.empty()) return sched::SchedulerSettings::standard();
+  ASSIGN_OR_RETURN(const Document object, read_object(file, "scheduler"));
+  return sched::scheduler_settings_from(object);
 }
 
 }  // namespace trainyard::apps

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "base/describe.h"
+#include "sched/scheduler_spec.h"
 
 namespace trainyard::apps {
 
@@ -17,6 +18,7 @@ struct ServerSettings {
   MilliCpu cpus{0};                 ///< Of the embedded node; 0: what the machine has.
   ByteSize memory{0};               ///< Of the embedded node; 0: what the machine has.
   Duration lease{15'000'000};       ///< A node that is silent for this long has lost its ranks.
+  std::string scheduler;            ///< File with queues and policies; empty: one queue.
   bool synthetic_fallback = false;  ///< A small synthetic dataset stands in for a missing one; tagged, refused by gate and register.
   bool verbose = false;
   std::string version = "unknown";  ///< Of this build; no setting, `main` knows it.
@@ -26,5 +28,9 @@ struct ServerSettings {
 
 /// The settings of `file` (YAML; none when empty), overridden by those of `flags`. Errors: those of reading, parsing and decoding.
 Result<ServerSettings> read_server_settings(const std::string& file, const Document& flags);
+
+/// The queues and policies of `file` (YAML); the standard ones when it is empty. Errors: those of reading, parsing and
+/// scheduler_settings_from.
+Result<sched::SchedulerSettings> read_scheduler_settings(const std::string& file);
 
 }  // namespace trainyard::apps

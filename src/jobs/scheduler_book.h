@@ -1,0 +1,75 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "exec/execution_backend.h"
+#include "jobs/job.h"
+#include "sched/explain.h"
+#include "sched/fix.h"
+#include "sched/scheduler_spec.h"
+#include "sched/state.h"
+
+namespace trainyard::jobs {
+
+/// Keeps the planner's state in step with the jobs: told of every change, asked for a plan. Placements have names here and positions there.
+/// Not thread-safe.
+class SchedulerBook {
+ public:
+  /// Settings come from scheduler_settings_from or are the standard ones (CHECK).
+  explicit SchedulerBook(const sched::SchedulerSettings& settings);
+
+  /// The nodes as the backend knows them now. A node that is missing is taken to be down.
+  void set_nodes(const std::vector<exec::NodeView>& nodes);
+  /// Errors: FAILED_PRECONDITION "spec.impossible_resources" when the configured nodes could never hold it; NOT_FOUND "queue.unknown" or
+  /// FAILED_PRECONDITION "queue.closed".
+  Result<void> check_possible(const JobSpec& spec) const;
+
+  /// A new or requeued job waits.
+  void queued(const Job& job);
+  /// A waiting job will not run.
+  void withdrawn(JobId id);
+  /// A launched job of an earlier life of the server holds its nodes.
+  void adopted(const Job& job);
+  /// A rank has given its room back, its gang goes on.
+  void rank_exited(const Job& job);
+  /// The attempt is over. `requeued`: it waits again, as `job` now says.
+  void ended(const Job& job, bool evicted, TimePoint now);
+  /// Was asked to stop; holds its room until it has.
+  void stopping(JobId id, TimePoint deadline);
+  void checkpointed(JobId id, TimePoint at);
+
+  struct Launch {
+    JobId job;
+    std::vector<NodeName> nodes;  ///< By rank.
+  };
+  struct Eviction {
+    JobId victim;
+    JobId on_behalf_of;
+  };
+  struct Orders {
+    std::vector<Launch> launches;
+    std::vector<Eviction> evictions;
+    std::optional<TimePoint> wake_at;
+  };
+  /// Plans, and takes the plan as carried out.
+  Orders plan(TimePoint now);
+
+  std::optional<sched::Wait> wait_of(JobId id, TimePoint now) const;
+  /// Errors: NOT_FOUND "job.not_waiting".
+  Result<sched::Explanation> explain(JobId id, TimePoint now) const;
+  Result<std::vector<sched::Fix>> fixes(JobId id, TimePoint now) const { return sched::fixes_of(state_, id, now); }
+  const sched::SchedulerState& state() const { return state_; }
+
+ private:
+  sched::JobSnapshot snapshot_of(const Job& job);
+  sched::NodeIndex node_of(const NodeName& name);
+
+  sched::SchedulerState state_;
+  sched::Decisions decisions_;                                      ///< Of the newest plan.
+  std::unordered_map<JobId, std::vector<sched::TaskPlace>> ranks_;  ///< Of launched jobs: where each rank is.
+};
+
+}  // namespace trainyard::jobs
