@@ -15,7 +15,7 @@ from harness import BIN, Server, process_alive, wait_until
 CLI = str(BIN / "trainyard")
 NOUNS = {"job": ["submit", "ls", "get", "cancel", "wait", "explain", "logs"], "workflow": ["run", "ls", "get", "cancel"],
          "run": ["ls", "get"], "model": ["ls", "get"], "dataset": ["ls", "get"], "node": ["ls"]}
-VERBS = ["up", "server", "agent", "down", "doctor", "version", "demo"]
+VERBS = ["up", "server", "agent", "down", "doctor", "version", "demo", "simulate"]
 
 
 def run(*words, home=None, timeout=30, **variables):
