@@ -54,10 +54,10 @@ function(trainyard_dep_targets names with_testing out)
   set(${out} ${targets} PARENT_SCOPE)
 endfunction()
 
-# Units that include Beast or Asio take twice as long at -O2 and gain nothing there.
+# Units that include Beast, Asio or CLI11 take twice as long at -O2 and gain nothing there.
 function(trainyard_tune_sources sources)
   foreach(source IN LISTS sources)
-    file(STRINGS "${source}" heavy REGEX "^#include <boost/(beast|asio)" LIMIT_COUNT 1)
+    file(STRINGS "${source}" heavy REGEX "^#include <(boost/(beast|asio)|CLI/)" LIMIT_COUNT 1)
     if(heavy AND CMAKE_BUILD_TYPE STREQUAL "Release")
       set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS -O1 SKIP_UNITY_BUILD_INCLUSION ON)
     endif()
