@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "sched/availability.h"
 #include "sched/internal/node_timelines.h"
+#include "sched/internal/sliding_room.h"
 
 namespace trainyard::sched {
 namespace {
@@ -21,6 +22,13 @@ struct Count {
   std::int64_t total = 0;
 
   Room room() const { return {nodes, slots, total}; }
+  void set(NodeIndex node, std::uint32_t now_counted) {
+    std::uint32_t& counted = slots[node];
+    if (now_counted == counted) return;
+    total += std::int64_t{now_counted} - counted;
+    counted = now_counted;
+    nodes.set(node, now_counted > 0);
+  }
 };
 
 /// Room now when nothing is held.
@@ -35,8 +43,10 @@ struct Hold {
   std::size_t size = 0;
 };
 
+/// One end of a hold, with its other end, so that a hold is found by its interval.
 struct Moment {
   TimePoint time;
+  TimePoint other;
   std::uint32_t hold = 0;
   auto operator<=>(const Moment&) const = default;
 };
@@ -44,29 +54,23 @@ struct Moment {
 /// Moments in ascending order; sorted when they are looked at, since most passes never look.
 class Moments {
  public:
-  void add(TimePoint time, std::size_t hold) { moments_.push_back({time, static_cast<std::uint32_t>(hold)}); }
+  void add(const Moment& moment) { moments_.push_back(moment); }
   const std::vector<Moment>& sorted() {
-    if (sorted_ < moments_.size()) {
+    if (sorted_ + 1 == moments_.size()) {
+      std::rotate(std::upper_bound(moments_.begin(), moments_.end() - 1, moments_.back()), moments_.end() - 1, moments_.end());
+    } else if (sorted_ < moments_.size()) {
       const auto added = moments_.begin() + static_cast<std::ptrdiff_t>(sorted_);
       std::sort(added, moments_.end());
       std::inplace_merge(moments_.begin(), added, moments_.end());
-      sorted_ = moments_.size();
     }
+    sorted_ = moments_.size();
     return moments_;
   }
-  /// Moments at `time`: half-open positions in sorted().
-  std::pair<std::size_t, std::size_t> at(TimePoint time) {
+  void erase(const Moment& moment) {
     sorted();
-    const auto first = std::lower_bound(moments_.begin(), moments_.end(), Moment{time, 0});
-    auto last = first;
-    while (last != moments_.end() && last->time == time) ++last;
-    return {static_cast<std::size_t>(first - moments_.begin()), static_cast<std::size_t>(last - moments_.begin())};
-  }
-  void erase(TimePoint time, std::size_t hold) {
-    auto [first, last] = at(time);
-    while (first < last && moments_[first].hold != hold) ++first;
-    CHECK(first < last, "a hold has no such moment");
-    moments_.erase(moments_.begin() + static_cast<std::ptrdiff_t>(first));
+    const auto found = std::lower_bound(moments_.begin(), moments_.end(), moment);
+    CHECK(found != moments_.end() && *found == moment, "a hold has no such moment");
+    moments_.erase(found);
     sorted_ = moments_.size();
   }
 
@@ -75,9 +79,16 @@ class Moments {
   std::size_t sorted_ = 0;
 };
 
+/// At most so many tasks of the shape may be on one node.
+std::uint32_t tasks_per_node_max(const ShapeFit& fit) {
+  constexpr std::uint32_t kAll = 1'000'000;
+  const std::int32_t most = fit.constraints ? fit.constraints->tasks_per_node_max : 0;
+  return most > 0 ? static_cast<std::uint32_t>(most) : kAll;
+}
+
 class NodeAvailability final : public Availability {
  public:
-  NodeAvailability(const ClusterSnapshot& cluster, TimePoint now) : cluster_(cluster), now_(now), lines_(cluster, now) {}
+  NodeAvailability(const ClusterSnapshot& cluster, TimePoint now) : cluster_(cluster), now_(now), lines_(cluster, now), sliding_(lines_) {}
 
   Room room(ShapeId shape, TimePoint from, TimePoint to) override;
   NodeFree free_over(NodeIndex node, TimePoint from, TimePoint to) const override;
@@ -99,20 +110,25 @@ class NodeAvailability final : public Availability {
   const Count& future(ShapeId shape, TimePoint from, TimePoint last);
   const Count& keep_future(ShapeId shape, CountPointer count);
   CountPointer begin_count(const Room& room, TimePoint from, TimePoint last);
-  void recount(Count& count, const ShapeFit& fit, NodeIndex node, std::uint32_t step = 0) const;
+  bool counts(const ShapeFit& fit, NodeIndex node) const { return fit.allowed.contains(node) && cluster_.node(node).usable(); }
+  void recount(Count& count, const ShapeFit& fit, NodeIndex node) const;
   void recount_touched(Count& count, const ShapeFit& fit) const;
-  void recount_hold(Count& count, const ShapeFit& fit, const Hold& hold) const;
   void catch_up(Count& count, const ShapeFit& fit) const;
   std::optional<TimePoint> walk(Count& count, const Ask& ask);
-  std::size_t find_hold(const Demand& demand, const Placement& nodes, TimePoint from, TimePoint to);
+  void slide(Count& count, const ShapeFit& fit, NodeIndex node);
+  void slide(Count& count, const ShapeFit& fit, const Hold& hold);
+  void list_moments();
+  std::uint32_t find_hold(const Demand& demand, const Placement& nodes, TimePoint from, TimePoint to);
   void changed(const Placement& nodes);
 
   const ClusterSnapshot& cluster_;
   const TimePoint now_;
   mutable NodeTimelines lines_;  ///< Ends of running jobs are loaded when somebody asks.
+  SlidingRoom sliding_;          ///< Of the walk that goes on.
 
   std::vector<Hold> holds_;
   std::vector<TaskPlace> places_;  ///< Of all holds, one after the other.
+  std::size_t listed_ = 0;         ///< So many holds are in ends_ and, unless they begin now, in begins_.
   Moments begins_;
   Moments ends_;
   std::vector<TimePoint> starts_;   ///< Of holds that begin later than now, ascending.
@@ -152,18 +168,8 @@ NodeAvailability::CountPointer NodeAvailability::begin_count(const Room& room, T
 }
 
 /// Counts the slots of one node again.
-void NodeAvailability::recount(Count& count, const ShapeFit& fit, NodeIndex node, std::uint32_t step) const {
-  if (!fit.allowed.contains(node) || !cluster_.node(node).usable()) return;
-  constexpr std::uint32_t kAll = 1'000'000;
-  const std::int32_t most = fit.constraints ? fit.constraints->tasks_per_node_max : 0;
-  NodeFree scratch;
-  const NodeFree& free = lines_.least(node, count.from, count.last, scratch, step);
-  const std::uint32_t slots = free.slots(fit.demand, most > 0 ? static_cast<std::uint32_t>(most) : kAll);
-  std::uint32_t& counted = count.slots[node];
-  if (slots == counted) return;
-  count.total += std::int64_t{slots} - counted;
-  counted = slots;
-  count.nodes.set(node, slots > 0);
+void NodeAvailability::recount(Count& count, const ShapeFit& fit, NodeIndex node) const {
+  if (counts(fit, node)) count.set(node, lines_.slots(node, count.from, count.last, fit.demand, tasks_per_node_max(fit)));
 }
 
 void NodeAvailability::recount_touched(Count& count, const ShapeFit& fit) const {
@@ -171,10 +177,6 @@ void NodeAvailability::recount_touched(Count& count, const ShapeFit& fit) const 
     if (lines_.touched(node)) recount(count, fit, node);
   }
   count.seen = changes_.size();
-}
-
-void NodeAvailability::recount_hold(Count& count, const ShapeFit& fit, const Hold& hold) const {
-  for (std::size_t i = 0; i < hold.size; ++i) recount(count, fit, places_[hold.first + i].node);
 }
 
 /// Counts what was held and dropped since the count was last used.
@@ -252,11 +254,23 @@ std::optional<TimePoint> NodeAvailability::first_time(ShapeId shape, std::int64_
   return found;
 }
 
+/// Counts the slots of one node again in a walk.
+void NodeAvailability::slide(Count& count, const ShapeFit& fit, NodeIndex node) {
+  if (sliding_.blocked(node, count.from) || !counts(fit, node)) return;
+  count.set(node, sliding_.slots(node, count.from, count.last));
+}
+
+void NodeAvailability::slide(Count& count, const ShapeFit& fit, const Hold& hold) {
+  for (std::size_t i = 0; i < hold.size; ++i) slide(count, fit, places_[hold.first + i].node);
+}
+
 /// Goes from candidate to candidate and counts again, for each, the nodes where the window gained or lost a step that matters: those where
 /// a job or hold ended, and those where a hold begins before the window's new end. A hold's start that the window's beginning passes
 /// changes nothing, for the least room before it was the one after it.
 std::optional<TimePoint> NodeAvailability::walk(Count& count, const Ask& ask) {
   const ShapeFit& fit = cluster_.shape(ask.shape);
+  sliding_.begin(count.slots.size(), fit.demand, tasks_per_node_max(fit));
+  list_moments();
   const std::vector<Moment>& begins = begins_.sorted();
   const std::vector<Moment>& ends = ends_.sorted();
   std::size_t release = 0;
@@ -269,14 +283,16 @@ std::optional<TimePoint> NodeAvailability::walk(Count& count, const Ask& ask) {
     if (release < lines_.releases().size()) time = std::min(time, lines_.releases()[release].end);
     if (time == kNever) return std::nullopt;
     const TimePoint to = end_after(time, ask.walltime);
+    std::size_t begun = begin;
+    while (begun < begins.size() && begins[begun].time < to) ++begun;
     count.from = time;
-    count.last = last_start(time, to);
+    count.last = begun == 0 ? time : std::max(time, begins[begun - 1].time);
     lines_.load_until(count.last);
     for (; release < lines_.releases().size() && lines_.releases()[release].end == time; ++release) {
-      recount(count, fit, lines_.releases()[release].node, lines_.releases()[release].step);
+      slide(count, fit, lines_.releases()[release].node);
     }
-    for (; end < ends.size() && ends[end].time == time; ++end) recount_hold(count, fit, holds_[ends[end].hold]);
-    for (; begin < begins.size() && begins[begin].time < to; ++begin) recount_hold(count, fit, holds_[begins[begin].hold]);
+    for (; end < ends.size() && ends[end].time == time; ++end) slide(count, fit, holds_[ends[end].hold]);
+    for (; begin < begun; ++begin) slide(count, fit, holds_[begins[begin].hold]);
     if (time >= ask.after && count.total >= ask.tasks) return time;
   }
 }
@@ -295,27 +311,34 @@ void NodeAvailability::hold(const Demand& demand, const Placement& nodes, TimePo
   from = std::max(from, now_);
   if (from >= to || nodes.empty()) return;
   for (const TaskPlace& place : nodes) lines_.take(demand, place, from, to);
-  const std::size_t index = holds_.size();
   holds_.push_back({demand, from, to, places_.size(), nodes.size()});
   places_.insert(places_.end(), nodes.begin(), nodes.end());
-  ends_.add(to, index);
-  if (from > now_) {
-    begins_.add(from, index);
-    starts_.insert(std::upper_bound(starts_.begin(), starts_.end(), from), from);
-  }
+  if (from > now_) starts_.insert(std::upper_bound(starts_.begin(), starts_.end(), from), from);
   changed(nodes);
 }
 
+/// Makes begins_ and ends_ complete. Most passes never look at them.
+void NodeAvailability::list_moments() {
+  for (; listed_ < holds_.size(); ++listed_) {
+    const Hold& hold = holds_[listed_];
+    const auto index = static_cast<std::uint32_t>(listed_);
+    ends_.add({hold.to, hold.from, index});
+    if (hold.from > now_) begins_.add({hold.from, hold.to, index});
+  }
+}
+
 /// The last hold with these arguments.
-std::size_t NodeAvailability::find_hold(const Demand& demand, const Placement& nodes, TimePoint from, TimePoint to) {
+std::uint32_t NodeAvailability::find_hold(const Demand& demand, const Placement& nodes, TimePoint from, TimePoint to) {
+  list_moments();
   const std::vector<Moment>& ends = ends_.sorted();
-  auto [first, last] = ends_.at(to);
-  for (; last > first; --last) {
-    const Hold& hold = holds_[ends[last - 1].hold];
-    if (hold.from == from && hold.size == nodes.size() && hold.demand == demand &&
-        std::equal(nodes.begin(), nodes.end(), places_.begin() + static_cast<std::ptrdiff_t>(hold.first))) {
-      return ends[last - 1].hold;
-    }
+  const auto equal = [&](const Hold& hold) {
+    return hold.size == nodes.size() && hold.demand == demand &&
+           std::equal(nodes.begin(), nodes.end(), places_.begin() + static_cast<std::ptrdiff_t>(hold.first));
+  };
+  auto moment = std::upper_bound(ends.begin(), ends.end(), Moment{to, from, static_cast<std::uint32_t>(holds_.size())});
+  while (moment != ends.begin() && (moment - 1)->time == to && (moment - 1)->other == from) {
+    --moment;
+    if (equal(holds_[moment->hold])) return moment->hold;
   }
   CHECK(false, "room was dropped that was not held");
   return 0;
@@ -324,10 +347,10 @@ std::size_t NodeAvailability::find_hold(const Demand& demand, const Placement& n
 void NodeAvailability::drop(const Demand& demand, const Placement& nodes, TimePoint from, TimePoint to) {
   from = std::max(from, now_);
   if (from >= to || nodes.empty()) return;
-  const std::size_t index = find_hold(demand, nodes, from, to);
-  ends_.erase(to, index);
+  const std::uint32_t index = find_hold(demand, nodes, from, to);
+  ends_.erase({to, from, index});
   if (from > now_) {
-    begins_.erase(from, index);
+    begins_.erase({from, to, index});
     starts_.erase(std::lower_bound(starts_.begin(), starts_.end(), from));
   }
   for (const TaskPlace& place : nodes) lines_.give(demand, place, from, to);

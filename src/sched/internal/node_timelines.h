@@ -1,4 +1,5 @@
 #pragma once
+#include <span>
 #include <vector>
 
 #include "sched/cluster.h"
@@ -13,7 +14,12 @@ class NodeTimelines {
   struct Release {
     TimePoint end;
     NodeIndex node = 0;
-    std::uint32_t step = 0;
+  };
+  /// From `time` until the next step nothing changes.
+  struct Step {
+    TimePoint time;
+    std::uint32_t level = 0;   ///< Where the room is: see free().
+    std::uint32_t starts = 0;  ///< Holds that begin here.
   };
 
   NodeTimelines(const ClusterSnapshot& cluster, TimePoint now) : cluster_(cluster), now_(now) {}
@@ -28,43 +34,57 @@ class NodeTimelines {
   bool load_more();
   /// The known ends, ascending.
   const std::vector<Release>& releases() const { return releases_; }
+  /// All ends up to here are known; loading more changes no step up to here.
+  TimePoint loaded_until() const { return loaded_until_; }
 
   /// The least that is free at `from` and at every start of a hold on the node in (from, last]: since everything else adds room, the least
-  /// over [from, last]. Ends up to `last` must be known. `step` (optional) is a step of the node at or before `from` to begin at. The
-  /// answer lies in the timeline or in `scratch`.
-  const NodeFree& least(NodeIndex node, TimePoint from, TimePoint last, NodeFree& scratch, std::uint32_t step = 0) const;
+  /// over [from, last]. Ends up to `last` must be known. The answer lies in the timeline or in `scratch`.
+  const NodeFree& least(NodeIndex node, TimePoint from, TimePoint last, NodeFree& scratch) const;
+  /// How many tasks of the demand fit in that, at most `limit`. Stops at the first start that leaves no room.
+  std::uint32_t slots(NodeIndex node, TimePoint from, TimePoint last, const Demand& demand, std::uint32_t limit) const;
 
   /// True when something was ever held on the node or its end loaded: else it has what it has now.
-  bool touched(NodeIndex node) const { return node < lines_.size() && lines_[node].head != 0; }
+  bool touched(NodeIndex node) const { return node < lines_.size() && lines_[node].size != 0; }
+  /// True when something is held on the node: else its room only grows.
+  bool held(NodeIndex node) const { return node < lines_.size() && lines_[node].holds != 0; }
+  /// The steps of a node, ascending, the first one at now; none when the node was never touched. Good until something is taken, given or
+  /// loaded; loading moves no step up to loaded_until().
+  std::span<const Step> steps(NodeIndex node) const;
+  const NodeFree& free(const Step& step) const { return levels_[step.level].free; }
 
  private:
-  struct Step {
-    TimePoint time;
+  struct Level {
     NodeFree free;
-    std::uint32_t next = 0;    ///< 0: none.
-    std::uint32_t users = 0;   ///< Holds and releases that begin or end here; a step without any is removed.
-    std::uint32_t starts = 0;  ///< Holds that begin here.
+    std::uint32_t users = 0;  ///< Holds and releases that begin or end at the step; a step without any is removed.
   };
+  /// One node's block of steps_.
   struct Line {
-    std::uint32_t head = 0;  ///< The step at now; 0: the node was never touched.
-    std::uint32_t tail = 0;
+    std::uint32_t first = 0;
+    std::uint32_t size = 0;  ///< 0: the node was never touched.
+    std::uint32_t capacity = 0;
     std::uint32_t holds = 0;
   };
 
   Line& line(NodeIndex node);
-  std::uint32_t copy_step(std::uint32_t step);
-  std::uint32_t step_at(Line& line, TimePoint time);
-  void leave(Line& line, std::uint32_t step);
+  Step& step(const Line& line, std::size_t position) { return steps_[line.first + position]; }
+  const Step& step(const Line& line, std::size_t position) const { return steps_[line.first + position]; }
+  std::size_t position(const Line& line, TimePoint time) const;
+  void grow(Line& line);
+  std::uint32_t copy_level(std::uint32_t level);
+  std::size_t step_at(Line& line, TimePoint time);
+  void leave(Line& line, std::size_t position);
   void load(const RunningJob& job, TimePoint end);
 
   const ClusterSnapshot& cluster_;
   TimePoint now_;
   std::vector<Line> lines_;  ///< By node; empty until something is touched.
-  std::vector<Step> steps_;  ///< [0] stands for none.
-  std::vector<std::uint32_t> unused_steps_;
+  std::vector<Step> steps_;
+  std::vector<std::vector<std::uint32_t>> unused_blocks_;  ///< Of steps_, by the binary logarithm of their size.
+  std::vector<Level> levels_;
+  std::vector<std::uint32_t> unused_levels_;
   std::vector<Release> releases_;
   std::size_t jobs_loaded_ = 0;
-  TimePoint loaded_until_ = TimePoint::min();  ///< All ends up to here are known.
+  TimePoint loaded_until_ = TimePoint::min();
 };
 
 }  // namespace trainyard::sched

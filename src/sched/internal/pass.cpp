@@ -164,11 +164,8 @@ std::optional<Pass::Obstacle> Pass::count_limit(const JobSnapshot& job) const {
   }
   const QueueSettings& settings = queue_.queue(job.queue).settings;
   if (settings.running_jobs_per_user_max >= kUnlimited) return std::nullopt;
-  std::int64_t running = queue_.running_of(job.queue, job.user);
-  for (const Start& start : decisions_.starts) {
-    const JobSnapshot* started = queue_.find(start.job);
-    if (started->queue == job.queue && started->user == job.user) ++running;
-  }
+  const auto joining = joining_.find({job.queue, job.user});
+  const std::int64_t running = queue_.running_of(job.queue, job.user) + (joining == joining_.end() ? 0 : joining->second);
   if (running < settings.running_jobs_per_user_max) return std::nullopt;
   return Obstacle{.reason = Reason::kWaitingForQuota, .kind = kAmountKinds, .needed = 1};
 }
@@ -297,6 +294,7 @@ bool Pass::try_preempt(Line& line, const JobSnapshot& job, Obstacle& obstacle) {
   evictions_left_ -= static_cast<std::int64_t>(claim.victims.size());
   availability().hold(job.demand, claim.nodes, now_, kNever);
   quota_.charge(job.queue, job.demand.amounts * task_count(claim.nodes), 1);
+  ++joining_[{job.queue, job.user}];
   for (Resize& shrink : answer.plan->shrinks) decisions_.shrinks.push_back(std::move(shrink));
   wait(line, job, {.reason = Reason::kWaitingForPreempted, .needed = job.tasks, .blocker = claim.first_to_give(), .at = claim.grace_ends});
   decisions_.preemptions.push_back({job.id, std::move(claim)});
@@ -369,8 +367,13 @@ void Pass::protect_by_count(Line& line, const JobSnapshot& job) {
   protected_.emplace_back(*shadow, job.id);
 }
 
+void Pass::settle(JobId id) {
+  const auto place = std::lower_bound(settled_.begin(), settled_.end(), id);
+  if (place == settled_.end() || *place != id) settled_.insert(place, id);
+}
+
 void Pass::promise(const JobSnapshot& job, std::optional<Reservation> reservation) {
-  settled_.insert(std::lower_bound(settled_.begin(), settled_.end(), job.id), job.id);
+  settle(job.id);
   if (reservation != job.reservation) decisions_.reservations.push_back({job.id, std::move(reservation)});
 }
 
@@ -384,7 +387,8 @@ void Pass::start(const JobSnapshot& job, Placement nodes) {
   const std::int64_t tasks = task_count(nodes);
   availability().hold(job.demand, nodes, now_, end_after(now_, job.walltime));
   quota_.charge(job.queue, job.demand.amounts * tasks, 1);
-  settled_.insert(std::lower_bound(settled_.begin(), settled_.end(), job.id), job.id);
+  settle(job.id);
+  ++joining_[{job.queue, job.user}];
   decisions_.starts.push_back({job.id, std::move(nodes)});
   ++version_;
 }

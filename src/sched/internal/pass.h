@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <memory>
 #include <set>
 #include <vector>
@@ -100,6 +101,7 @@ class Pass {
   bool fits_usable_nodes(const JobSnapshot& job) const;
   std::optional<Reservation> reserve(const JobSnapshot& job);
   void protect_by_count(Line& line, const JobSnapshot& job);
+  void settle(JobId id);
   void promise(const JobSnapshot& job, std::optional<Reservation> reservation);
   bool has_room(const JobSnapshot& job, const Placement& nodes, TimePoint until);
   void count_start(Line& line, const JobSnapshot& job, std::int64_t tasks);
@@ -128,10 +130,11 @@ class Pass {
   std::unique_ptr<SharePass> sharing_;
   std::unique_ptr<PlacementScorer> scorer_;
   PlacementMemory placement_memory_;
-  std::set<JobId> leaving_;                             ///< Victims of this pass.
-  std::vector<JobId> settled_;                          ///< Jobs whose promise this pass has confirmed, changed or used up; ascending.
-  std::set<JobId> claimed_;                             ///< Jobs with a claim that stands.
-  std::vector<std::pair<TimePoint, JobId>> protected_;  ///< Reservations that were made or kept in this pass.
+  std::set<JobId> leaving_;     ///< Victims of this pass.
+  std::vector<JobId> settled_;  ///< Jobs whose promise this pass has confirmed, changed or used up; ascending.
+  std::map<std::pair<QueueIndex, UserIndex>, std::int64_t> joining_;  ///< Jobs of a user that started or got a claim.
+  std::set<JobId> claimed_;                                           ///< Jobs with a claim that stands.
+  std::vector<std::pair<TimePoint, JobId>> protected_;                ///< Reservations that were made or kept in this pass.
   std::int64_t evictions_left_ = 0;
   std::uint64_t version_ = 0;
   std::uint64_t full_at_version_ = ~std::uint64_t{0};

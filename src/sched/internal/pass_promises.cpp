@@ -55,6 +55,7 @@ void Pass::hold_claim(const JobSnapshot& job) {
   availability().hold(job.demand, job.claim->nodes, now_, kNever);
   quota_.charge(job.queue, job.demand.amounts * task_count(job.claim->nodes), 1);
   claimed_.insert(job.id);
+  ++joining_[{job.queue, job.user}];
   ++version_;
 }
 
@@ -65,12 +66,14 @@ void Pass::settle_claim(const JobSnapshot& job, bool may_come) {
   availability().drop(job.demand, nodes, now_, kNever);
   quota_.charge(job.queue, claimed * -1, -1);
   if (has_room(job, nodes, now_ + kMoment) && !(may_come && quota_.refusal(job.queue, claimed))) {
+    --joining_[{job.queue, job.user}];
     start(job, nodes);
   } else if (may_come) {
     availability().hold(job.demand, nodes, now_, kNever);
     quota_.charge(job.queue, claimed, 1);
   } else {
     claimed_.erase(job.id);
+    --joining_[{job.queue, job.user}];
     decisions_.dropped_claims.push_back(job.id);
   }
 }
@@ -105,7 +108,7 @@ void Pass::hold_reservations() {
     if (!std::all_of(job.reservation->nodes.begin(), job.reservation->nodes.end(), usable)) continue;
     const TimePoint start = std::max(job.reservation->start, now_);
     availability().hold(job.demand, job.reservation->nodes, start, end_after(start, job.walltime));
-    settled_.push_back(id);
+    settle(id);
     protected_.emplace_back(start, id);
   }
 }

@@ -49,6 +49,15 @@ QueueUse use_after(const PlannedPass& pass) {
   return use;
 }
 
+/// Jobs with a claim will run: limits are kept for them too.
+QueueUse use_with_claims(const PlannedPass& pass) {
+  QueueUse use = use_after(pass);
+  for (const auto& [id, claim] : standing_claims(pass)) {
+    add_start(pass.before.queue, *pass.before.queue.find(id), task_count(claim.nodes), use);
+  }
+  return use;
+}
+
 bool has_quota(const QueueState& queue, std::size_t kind) { return queue.settings.nominal && (*queue.settings.nominal)[kind] < kUnlimited; }
 
 /// Quotas of a queue and all below it.
@@ -155,7 +164,7 @@ Violation quota_never_exceeded(const PlannedPass& pass) {
 
 Violation work_conserving(const PlannedPass& pass) {
   if (any_quota(pass.before.queue)) return std::nullopt;
-  const QueueUse use = use_after(pass);
+  const QueueUse use = use_with_claims(pass);
   const Holdings holdings = holdings_with_promises(pass, Leaving::kStillThere);
   const std::map<JobId, Reservation> reserved = standing_reservations(pass);
   const std::map<JobId, Claim> claimed = standing_claims(pass);
@@ -178,7 +187,7 @@ Violation work_conserving(const PlannedPass& pass) {
 }
 
 Violation OvertakesAtMost::after(const PlannedPass& pass) {
-  const QueueUse use = use_after(pass);
+  const QueueUse use = use_with_claims(pass);
   const std::map<JobId, Claim> claims = standing_claims(pass);
   std::map<JobId, std::int64_t> started;
   for (const Start& start : pass.decisions.starts) started[start.job] = task_count(start.nodes);
