@@ -50,7 +50,7 @@ struct Decisions {
   std::vector<JobId> dropped_claims;
   std::vector<Wait> waits;             ///< Of jobs that were looked at and did not start.
   std::vector<QueueWait> queue_waits;  ///< For jobs without an entry of their own in `waits`: what holds their queue.
-  std::optional<TimePoint> wake_at;    ///< When a plan could change without an event: backoff, reservation, ageing.
+  std::optional<TimePoint> wake_at;    ///< When a plan could change without an event: backoff, reservation, a promise given up.
 
   bool operator==(const Decisions&) const = default;
 };

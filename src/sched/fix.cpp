@@ -227,7 +227,7 @@ Result<std::vector<Fix>> fixes_of(const SchedulerState& state, JobId id, TimePoi
   if (waiting == nullptr) return not_found("job.not_waiting", fmt::format("only a waiting job can be helped to start: {}", id.text()));
   const JobSnapshot job = *waiting;
   std::vector<Fix> fixes;
-  if (starts_in_plan(state, id, now)) {
+  if (starts_in_plan(state.cluster, state.queue, id, now)) {
     for (const std::string& dimension : fix_dimensions()) fixes.push_back(none(dimension));
     return fixes;
   }

@@ -43,11 +43,12 @@ struct Hold {
   std::size_t size = 0;
 };
 
-/// One end of a hold, with its other end, so that a hold is found by its interval.
+/// One end of a hold on one of its nodes, with the other end, so that a hold is found by its interval.
 struct Moment {
   TimePoint time;
   TimePoint other;
   std::uint32_t hold = 0;
+  NodeIndex node = 0;
   auto operator<=>(const Moment&) const = default;
 };
 
@@ -56,21 +57,23 @@ class Moments {
  public:
   void add(const Moment& moment) { moments_.push_back(moment); }
   const std::vector<Moment>& sorted() {
-    if (sorted_ + 1 == moments_.size()) {
-      std::rotate(std::upper_bound(moments_.begin(), moments_.end() - 1, moments_.back()), moments_.end() - 1, moments_.end());
-    } else if (sorted_ < moments_.size()) {
-      const auto added = moments_.begin() + static_cast<std::ptrdiff_t>(sorted_);
-      std::sort(added, moments_.end());
+    if (sorted_ == moments_.size()) return moments_;
+    const auto added = moments_.begin() + static_cast<std::ptrdiff_t>(sorted_);
+    std::sort(added, moments_.end());
+    if (added->hold == moments_.back().hold) {  // they stay together
+      std::rotate(std::upper_bound(moments_.begin(), added, *added), added, moments_.end());
+    } else {
       std::inplace_merge(moments_.begin(), added, moments_.end());
     }
     sorted_ = moments_.size();
     return moments_;
   }
-  void erase(const Moment& moment) {
+  void erase_hold(TimePoint time, TimePoint other, std::uint32_t hold) {
     sorted();
-    const auto found = std::lower_bound(moments_.begin(), moments_.end(), moment);
-    CHECK(found != moments_.end() && *found == moment, "a hold has no such moment");
-    moments_.erase(found);
+    const auto first = std::lower_bound(moments_.begin(), moments_.end(), Moment{time, other, hold, 0});
+    const auto last = std::find_if(first, moments_.end(), [hold](const Moment& moment) { return moment.hold != hold; });
+    CHECK(first < last, "a hold has no such moment");
+    moments_.erase(first, last);
     sorted_ = moments_.size();
   }
 
@@ -116,7 +119,6 @@ class NodeAvailability final : public Availability {
   void catch_up(Count& count, const ShapeFit& fit) const;
   std::optional<TimePoint> walk(Count& count, const Ask& ask);
   void slide(Count& count, const ShapeFit& fit, NodeIndex node);
-  void slide(Count& count, const ShapeFit& fit, const Hold& hold);
   void list_moments();
   std::uint32_t find_hold(const Demand& demand, const Placement& nodes, TimePoint from, TimePoint to);
   void changed(const Placement& nodes);
@@ -260,10 +262,6 @@ void NodeAvailability::slide(Count& count, const ShapeFit& fit, NodeIndex node) 
   count.set(node, sliding_.slots(node, count.from, count.last));
 }
 
-void NodeAvailability::slide(Count& count, const ShapeFit& fit, const Hold& hold) {
-  for (std::size_t i = 0; i < hold.size; ++i) slide(count, fit, places_[hold.first + i].node);
-}
-
 /// Goes from candidate to candidate and counts again, for each, the nodes where the window gained or lost a step that matters: those where
 /// a job or hold ended, and those where a hold begins before the window's new end. A hold's start that the window's beginning passes
 /// changes nothing, for the least room before it was the one after it.
@@ -291,8 +289,8 @@ std::optional<TimePoint> NodeAvailability::walk(Count& count, const Ask& ask) {
     for (; release < lines_.releases().size() && lines_.releases()[release].end == time; ++release) {
       slide(count, fit, lines_.releases()[release].node);
     }
-    for (; end < ends.size() && ends[end].time == time; ++end) slide(count, fit, holds_[ends[end].hold]);
-    for (; begin < begun; ++begin) slide(count, fit, holds_[begins[begin].hold]);
+    for (; end < ends.size() && ends[end].time == time; ++end) slide(count, fit, ends[end].node);
+    for (; begin < begun; ++begin) slide(count, fit, begins[begin].node);
     if (time >= ask.after && count.total >= ask.tasks) return time;
   }
 }
@@ -322,8 +320,10 @@ void NodeAvailability::list_moments() {
   for (; listed_ < holds_.size(); ++listed_) {
     const Hold& hold = holds_[listed_];
     const auto index = static_cast<std::uint32_t>(listed_);
-    ends_.add({hold.to, hold.from, index});
-    if (hold.from > now_) begins_.add({hold.from, hold.to, index});
+    for (std::size_t i = hold.first; i < hold.first + hold.size; ++i) {
+      ends_.add({hold.to, hold.from, index, places_[i].node});
+      if (hold.from > now_) begins_.add({hold.from, hold.to, index, places_[i].node});
+    }
   }
 }
 
@@ -335,7 +335,7 @@ std::uint32_t NodeAvailability::find_hold(const Demand& demand, const Placement&
     return hold.size == nodes.size() && hold.demand == demand &&
            std::equal(nodes.begin(), nodes.end(), places_.begin() + static_cast<std::ptrdiff_t>(hold.first));
   };
-  auto moment = std::upper_bound(ends.begin(), ends.end(), Moment{to, from, static_cast<std::uint32_t>(holds_.size())});
+  auto moment = std::upper_bound(ends.begin(), ends.end(), Moment{to, from, static_cast<std::uint32_t>(holds_.size()), 0});
   while (moment != ends.begin() && (moment - 1)->time == to && (moment - 1)->other == from) {
     --moment;
     if (equal(holds_[moment->hold])) return moment->hold;
@@ -348,9 +348,9 @@ void NodeAvailability::drop(const Demand& demand, const Placement& nodes, TimePo
   from = std::max(from, now_);
   if (from >= to || nodes.empty()) return;
   const std::uint32_t index = find_hold(demand, nodes, from, to);
-  ends_.erase({to, from, index});
+  ends_.erase_hold(to, from, index);
   if (from > now_) {
-    begins_.erase({from, to, index});
+    begins_.erase_hold(from, to, index);
     starts_.erase(std::lower_bound(starts_.begin(), starts_.end(), from));
   }
   for (const TaskPlace& place : nodes) lines_.give(demand, place, from, to);

@@ -42,8 +42,8 @@ bool starts(const Decisions& decisions, JobId job) {
 
 }  // namespace
 
-bool starts_in_plan(const SchedulerState& state, JobId job, TimePoint now) {
-  return starts(Pass(state.cluster, state.queue, now, {.probe = nullptr, .stop_after = job}).run(), job);
+bool starts_in_plan(const ClusterSnapshot& cluster, const QueueSnapshot& queue, JobId job, TimePoint now) {
+  return starts(Pass(cluster, queue, now, {.probe = nullptr, .stop_after = job}).run(), job);
 }
 
 FixSearch::FixSearch(const SchedulerState& state, const JobSnapshot& job, TimePoint now)

@@ -9,7 +9,7 @@
 namespace trainyard::sched {
 
 /// Whether the plan of this state starts the job.
-bool starts_in_plan(const SchedulerState& state, JobId job, TimePoint now);
+bool starts_in_plan(const ClusterSnapshot& cluster, const QueueSnapshot& queue, JobId job, TimePoint now);
 
 /// Values that a request may get instead of `high` + 1, which it has: the larger, the smaller the change.
 struct RequestRange {

@@ -54,13 +54,15 @@ std::vector<Kind> kinds_of(const ClusterSnapshot& cluster, const JobSnapshot& jo
 std::optional<NodeLike> node_that_helps(const SchedulerState& state, const JobSnapshot& job, TimePoint now) {
   std::vector<Kind> kinds = kinds_of(state.cluster, job);
   if (kinds.size() > kKindsTried) kinds.resize(kKindsTried);
+  QueueSnapshot queue = state.queue;
+  ++queue.epoch;
   for (Kind& kind : kinds) {
     std::string name = kind.like + "-more";
     while (state.cluster.find_node({name})) name += "-more";
     kind.info.name.text = name;
     AddNodes change{.node = std::move(kind.info), .count = 1};
-    SchedulerState fork = state;
-    if (apply_change(fork, change).ok() && starts_in_plan(fork, job.id, now)) return NodeLike{kind.like, std::move(change)};
+    ClusterSnapshot cluster = state.cluster;
+    if (cluster.add_node(change.node).ok() && starts_in_plan(cluster, queue, job.id, now)) return NodeLike{kind.like, std::move(change)};
   }
   return std::nullopt;
 }

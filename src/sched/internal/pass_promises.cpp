@@ -119,10 +119,12 @@ bool Pass::kept_promise(const JobSnapshot& job) const {
          std::binary_search(settled_.begin(), settled_.end(), job.id);
 }
 
+/// Others may have been refused for the sake of the promise: they get another pass at once.
 void Pass::give_up_promise(const JobSnapshot& job) {
   const TimePoint begins = std::max(job.reservation->start, now_);
   availability().drop(job.demand, job.reservation->nodes, begins, end_after(begins, job.walltime));
   promise(job, std::nullopt);
+  wake(now_ + kMoment);
   ++version_;
 }
 

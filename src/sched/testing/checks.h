@@ -37,7 +37,8 @@ Violation quota_never_exceeded(const PlannedPass& pass);
 Violation promises_are_feasible(const PlannedPass& pass);
 /// No job without a promise waits in a queue whose policies promise to be work-conserving while it would have room for its whole walltime
 /// beside everything that runs, starts or is promised. Where nodes are counted and not kept, room beside a blocked job is not room, so only
-/// a queue's single waiting job is looked at. A queue may wait for a job that it protects after many skips. Not for states with quotas.
+/// a queue's single waiting job is looked at. A queue may wait for a job that it protects after many skips. Not for states with quotas, nor
+/// for a pass that gave a promise up when others had had their turn: it asks for another pass at once.
 Violation work_conserving(const PlannedPass& pass);
 /// In queues whose policy keeps reservations no waiting job loses its own, gets a later one or misses its start. Not for states with
 /// quotas, limits of running jobs, preemption or a queue that counts nodes: these may take back what was promised.

@@ -164,6 +164,7 @@ Violation quota_never_exceeded(const PlannedPass& pass) {
 
 Violation work_conserving(const PlannedPass& pass) {
   if (any_quota(pass.before.queue)) return std::nullopt;
+  if (pass.decisions.wake_at && *pass.decisions.wake_at <= pass.now + Duration(1)) return std::nullopt;
   const QueueUse use = use_with_claims(pass);
   const Holdings holdings = holdings_with_promises(pass, Leaving::kStillThere);
   const std::map<JobId, Reservation> reserved = standing_reservations(pass);
