@@ -71,6 +71,8 @@ class JobService final : public exec::AttemptObserver {
   void get(JobId id, std::function<void(Result<Job>)> done);
   /// Why a queued job waits, by the newest plan. Errors: NOT_FOUND "job.not_waiting".
   Result<sched::Explanation> explain(JobId id) const { return book_.explain(id, now()); }
+  /// When it would start if others ran as long as predicted: SchedulerBook::planned_start.
+  std::optional<TimePoint> planned_start(JobId id) { return book_.planned_start(id, now()); }
   /// What alone would start it now, found by the planner itself. Errors: NOT_FOUND "job.not_waiting".
   Result<std::vector<sched::Fix>> fixes(JobId id) const { return book_.fixes(id, now()); }
   /// Whether the nodes that are known could ever hold the job, and its queue takes it. Errors: SchedulerBook::check_possible.

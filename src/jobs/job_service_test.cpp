@@ -80,6 +80,21 @@ TEST_F(JobServiceTest, job_waits_for_room_and_starts_when_it_comes) {
   EXPECT_FALSE(service->explain(second).ok());
 }
 
+TEST_F(JobServiceTest, planned_start_comes_from_the_users_last_run_times_and_promises_do_not) {
+  const JobId first = submit(submission(4, 2));
+  clock.advance(std::chrono::seconds(100));
+  exits(rank(first, 1, 0), exit_with(0));
+  exits(rank(first, 1, 1), exit_with(0));
+  ASSERT_EQ(job(first).state, JobState::kSucceeded);
+  const JobId second = submit(submission(4, 2));
+  const JobId waiting = submit(submission(4, 2));
+  const TimePoint start = job(second).attempt.launched_at;
+  ASSERT_TRUE(service->planned_start(waiting).has_value());
+  EXPECT_EQ(*service->planned_start(waiting), start + std::chrono::seconds(100));
+  EXPECT_EQ(service->explain(waiting)->promised_start, std::nullopt) << "without a limit there is nothing to promise";
+  EXPECT_EQ(service->planned_start(second), std::nullopt) << "it runs";
+}
+
 TEST_F(JobServiceTest, wait_reason_is_told_for_queued_jobs_only) {
   submit(submission(4, 2));
   const JobId waiting = submit(submission(4, 2));

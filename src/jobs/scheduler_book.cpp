@@ -134,6 +134,7 @@ sched::JobSnapshot SchedulerBook::snapshot_of(const Job& job) {
   snapshot.demand = sched::demand_of(job.spec.resources.resources());
   snapshot.tasks = static_cast<std::int32_t>(job.spec.tasks);
   snapshot.walltime = walltime_of(job, std::max(job.queued_at, job.attempt.launched_at));
+  snapshot.estimate = predictor_.predict(snapshot.user, snapshot.walltime);
   snapshot.preemptible = job.spec.preemptible;
   return snapshot;
 }
@@ -174,6 +175,7 @@ void SchedulerBook::ended(const Job& job, bool evicted, TimePoint now) {
   if (state_.cluster.find(job.id) == nullptr) return;
   ranks_.erase(job.id);
   sched::RunningJob ended = state_.end(job.id, now, evicted);
+  if (job.state == JobState::kSucceeded) predictor_.record(ended.job.user, now - ended.started_at);
   if (job.state != JobState::kQueued) return;
   ended.job.walltime = walltime_of(job, now);
   state_.requeue(ended, job.eligible_at);
@@ -212,6 +214,17 @@ std::optional<sched::Wait> SchedulerBook::wait_of(JobId id, TimePoint now) const
   const sched::JobSnapshot* job = state_.queue.find(id);
   if (job == nullptr) return std::nullopt;
   return sched::reason_of(state_, decisions_, *job, now);
+}
+
+std::optional<TimePoint> SchedulerBook::planned_start(JobId id, TimePoint now) {
+  constexpr Duration kKept = std::chrono::seconds(10);
+  if (state_.queue.find(id) == nullptr || state_.queue.pending_count() > kPlannedJobsMax) return std::nullopt;
+  if (!planned_ || planned_->epoch != state_.queue.epoch || now - planned_->at >= kKept) {
+    planned_ = PlannedStarts{state_.queue.epoch, now, sched::planned_starts(state_, now)};
+  }
+  const auto found = std::lower_bound(planned_->starts.begin(), planned_->starts.end(), std::pair(id, TimePoint::min()));
+  if (found == planned_->starts.end() || found->first != id) return std::nullopt;
+  return found->second;
 }
 
 Result<sched::Explanation> SchedulerBook::explain(JobId id, TimePoint now) const { return sched::explain(state_, decisions_, id, now); }

@@ -9,6 +9,7 @@
 #include "jobs/job.h"
 #include "sched/explain.h"
 #include "sched/fix.h"
+#include "sched/prediction.h"
 #include "sched/scheduler_spec.h"
 #include "sched/state.h"
 
@@ -61,6 +62,10 @@ class SchedulerBook {
   /// Errors: NOT_FOUND "job.not_waiting".
   Result<sched::Explanation> explain(JobId id, TimePoint now) const;
   Result<std::vector<sched::Fix>> fixes(JobId id, TimePoint now) const { return sched::fixes_of(state_, id, now); }
+  /// When the job would start if others ran as long as their users' last ones did and nothing else came: never what is promised, never what
+  /// decides. None: it is not known, or more than kPlannedJobsMax wait. Kept for a while, since one answer plans for all.
+  std::optional<TimePoint> planned_start(JobId id, TimePoint now);
+  static constexpr std::size_t kPlannedJobsMax = 1'000;
   const sched::SchedulerState& state() const { return state_; }
 
  private:
@@ -68,7 +73,14 @@ class SchedulerBook {
   sched::NodeIndex node_of(const NodeName& name);
 
   sched::SchedulerState state_;
-  sched::Decisions decisions_;                                      ///< Of the newest plan.
+  sched::Decisions decisions_;  ///< Of the newest plan.
+  sched::RuntimePredictor predictor_;
+  struct PlannedStarts {
+    std::uint64_t epoch = 0;
+    TimePoint at;
+    std::vector<std::pair<JobId, TimePoint>> starts;  ///< Ascending by job.
+  };
+  std::optional<PlannedStarts> planned_;
   std::unordered_map<JobId, std::vector<sched::TaskPlace>> ranks_;  ///< Of launched jobs: where each rank is.
 };
 

@@ -55,7 +55,8 @@ Document state_explanation(const jobs::Job& job) {
   return body;
 }
 
-Document wait_explanation(const jobs::Job& job, const sched::Explanation& explanation, const std::vector<sched::Fix>& fixes) {
+Document wait_explanation(const jobs::Job& job, const sched::Explanation& explanation, const std::vector<sched::Fix>& fixes,
+                          std::optional<TimePoint> planned_start) {
   Document body = state_explanation(job);
   body.set("code", std::string(sched::name_of(explanation.reason)));
   body.set("rank", static_cast<std::int64_t>(explanation.reason));
@@ -64,6 +65,7 @@ Document wait_explanation(const jobs::Job& job, const sched::Explanation& explan
   body.set("position", static_cast<std::int64_t>(explanation.position));
   body.set("epoch", static_cast<std::int64_t>(explanation.epoch));
   if (explanation.promised_start) body.set("promised_start", to_rfc3339(*explanation.promised_start));
+  if (planned_start) body.set("planned_start", to_rfc3339(*planned_start));
   body.set("blocking", ids(explanation.blocking));
   Document also = Document::array();
   for (const sched::Reason reason : explanation.also) also.push(std::string(sched::name_of(reason)));

@@ -175,6 +175,9 @@ std::string explanation_text(const Document& shown) {
   const std::string code = shown["code"].text() == state ? "" : shown["code"].text() + ": ";
   std::string text = fmt::format("{}: {}{}\n", state, code, shown["text"].text());
   if (const Document* start = shown.find("promised_start")) text += fmt::format("Starts no later than {}.\n", start->text());
+  if (const Document* start = shown.find("planned_start")) {
+    text += fmt::format("Expected to start about {}, if others run as long as their users' last jobs.\n", start->text());
+  }
   std::string fixes;
   for (const Document& fix : shown["fix"].items()) {
     if (fix.find("to") != nullptr) fixes += fmt::format("  {:<9} {}\n", fix["dimension"].text(), fix["text"].text());
