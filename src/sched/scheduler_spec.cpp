@@ -62,6 +62,12 @@ Result<QueueSettings> settings_of(const QueueSpec& spec) {
   return settings;
 }
 
+/// The error with the place of the value in the file, when it has none of its own.
+Error placed(Error error, const Document& document, const std::string& pointer) {
+  if (error.where.empty()) error.where = place_of(document, pointer);
+  return error;
+}
+
 }  // namespace
 
 void QuotaSpec::describe(FieldVisitor& fields) {
@@ -123,13 +129,19 @@ Result<SchedulerSettings> scheduler_settings_from(const Document& document) {
   SchedulerSettings settings;
   settings.sharing.policy = spec.sharing;
   settings.sharing.half_life = spec.half_life;
-  for (const QueueSpec& queue : spec.queues) {
-    Result<QueueSettings> one = settings_of(queue);
-    if (!one.ok()) return std::move(one).error().with_context("reading queue \"" + queue.name + "\"");
-    settings.queues.push_back(std::move(one).value());
+  if (Result<const SharePolicy*> sharing = find_share_policy(spec.sharing); !sharing.ok()) {
+    return placed(std::move(sharing).error(), document, "/sharing");
   }
   QueueSnapshot tried;
-  TRY(apply_settings(tried, settings));
+  for (std::size_t i = 0; i < spec.queues.size(); ++i) {
+    Result<QueueSettings> one = settings_of(spec.queues[i]);
+    Result<QueueIndex> added = one.ok() ? tried.add_queue(*one) : Result<QueueIndex>(one.error());
+    if (!added.ok()) {
+      Error error = placed(std::move(added).error(), document, fmt::format("/queues/{}", i));
+      return std::move(error).with_context("reading queue \"" + spec.queues[i].name + "\"");
+    }
+    settings.queues.push_back(std::move(one).value());
+  }
   return settings;
 }
 
