@@ -170,7 +170,8 @@ bool measure(const Case& what, int rounds) {
   const double median_whole = bench::percentile(whole, 50);
   const auto events = static_cast<double>(summary->events);
   fmt::print(
-      R"({{"benchmark": "simulator", "workload": "{}", "policy": "{}", "estimate": "{}", "jobs": {}, "nodes": {}, "procs": {}, "gpus": {}, )"
+      R"({{"benchmark": "simulator", "workload": "{}", "policy": "{}", "estimate": "{}", "jobs": {}, "nodes": {}, )"
+      R"("procs": {}, "gpus": {}, )"
       R"("events": {}, "median_s": {:.4f}, "max_s": {:.4f}, "events_per_s": {:.0f}, "with_reading_median_s": {:.4f}, )"
       R"("with_reading_events_per_s": {:.0f}, {}"rounds": {}, "jobs_that_waited": {}, "mean_wait_s": {:.3f}, "rejected": {}, "seed": {}, )"
       R"("rss_mib": {:.0f}}})"

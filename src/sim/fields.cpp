@@ -77,11 +77,11 @@ bool to_micros(const Decimal& decimal, std::int64_t& micros) {
   return true;
 }
 
-/// The fast form of nearly all traces: up to 10 digits, then perhaps a point and up to 6 more. False: not of that form.
+/// The fast form of nearly all traces: up to 9 digits, then perhaps a point and up to 6 more. False: not of that form.
 bool parse_plain(std::string_view text, std::int64_t& micros) {
   std::int64_t whole = 0;
   std::size_t at = 0;
-  for (; at < text.size() && digit(text[at]); ++at) whole = whole * 10 + (text[at] - '0');
+  for (; at < text.size() && at < 10 && digit(text[at]); ++at) whole = whole * 10 + (text[at] - '0');
   if (at == 0 || at > 9) return false;
   std::int64_t fraction = 0;
   std::int64_t unit = kMicros;

@@ -69,10 +69,18 @@ struct Segment {
   SegmentState state = SegmentState::kSucceeded;
 };
 
+/// A node was lost for a while. One that is never back is away until the end of the run.
+struct Outage {
+  std::uint32_t node = 0;  ///< Position in the machine.
+  Duration from{0};
+  Duration to{0};
+};
+
 struct SimulationResult {
   std::vector<JobOutcome> outcomes;  ///< By job of the trace.
   std::vector<Segment> segments;     ///< By start, ties in the order of the trace.
   std::vector<HostRange> hosts;      ///< Positions of nodes.
+  std::vector<Outage> outages;       ///< By begin.
   std::uint64_t events = 0;          ///< Submits, starts and finishes.
   std::uint64_t plans = 0;
   std::uint64_t preemptions = 0;  ///< By other jobs and by spot notices.

@@ -28,7 +28,8 @@ svg { color-scheme: light dark; --ground: #ffffff; --ink: #24292f; --faint: #d0d
   --wait: #ff8fa0 } }
 .ground { fill: var(--ground) } text { fill: var(--ink) } .title { font-size: 18px; font-weight: 600 } .note { fill: var(--note) }
 .axis { stroke: var(--ink); stroke-width: 1; fill: none } .grid { stroke: var(--faint); stroke-width: 1 }
-.job { stroke: var(--ground); stroke-width: .4 } .cut { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 3 2 }
+.jobs { stroke: var(--ground); stroke-width: .4 } .thin { stroke: none } .away { fill: var(--faint); stroke: none }
+.cut { fill-opacity: .55; stroke: var(--ink); stroke-width: 1; stroke-dasharray: 3 2 }
 .c0 { fill: #4477aa } .c1 { fill: #ee6677 } .c2 { fill: #228833 } .c3 { fill: #ccbb44 } .c4 { fill: #66ccee } .c5 { fill: #aa3377 }
 .c6 { fill: #8a8f98 }
 .use { fill: var(--use); fill-opacity: .35; stroke: var(--use); stroke-width: 1.5 }
@@ -57,6 +58,13 @@ std::string escaped(std::string_view text) {
     }
   }
   return out;
+}
+
+/// At most one place behind the point, none when it is 0.
+std::string shortest(double value) {
+  std::string text = fmt::format("{:.1f}", value);
+  if (text.ends_with(".0")) text.resize(text.size() - 2);
+  return text;
 }
 
 /// "82,247".
@@ -103,16 +111,25 @@ class Picture {
     const LanePlan lanes = assign_lanes(trace_, machine_, result_);
     text(kLeft, 28, settings_.title, "title");
     text(kLeft, 47, settings_.subtitle, "note");
-    legend(69);
+    if (settings_.gantt) {
+      legend(69);
+    } else {
+      text(kLeft, 69, "means over equal stretches of time", "note");
+    }
     const double gantt_height = std::clamp(static_cast<double>(lanes.lanes) * 14, 120.0, 460.0);
     double top = 92;
-    gantt(lanes, top, gantt_height);
-    top += gantt_height + 46;
+    if (settings_.gantt) {
+      gantt(lanes, top, gantt_height);
+      top += gantt_height + 46;
+    }
     const double capacity = static_cast<double>(machine_.has_gpus() ? machine_.gpus() : machine_.procs());
     curve(use(), {machine_.has_gpus() ? "GPUs in use (%)" : "processors in use (%)", "use", top, 130, 100 / capacity, 100});
     top += 130 + 46;
     const std::vector<double> waiting = waits();
-    const double most = std::max(1.0, *std::max_element(waiting.begin(), waiting.end()));
+    // Up to a round number, so that the axis ends at a tick.
+    const double longest = std::max(1.0, *std::max_element(waiting.begin(), waiting.end()));
+    const double step = std::max(1.0, nice_step(longest, 4));
+    const double most = step * std::ceil(longest / step);
     curve(waiting, {"waiting jobs", "wait", top, 130, 1, most});
     top += 130;
     time_labels(top);
@@ -176,18 +193,35 @@ class Picture {
 
   void legend(double y) {
     double at_x = kLeft;
-    if (colour_.size() <= 1) return text(at_x, y, "one rectangle is one job on its hosts; colours only tell jobs apart", "note");
     const auto entry = [this, y, &at_x](std::string_view style, std::string_view words) {
       body_ += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"12\" height=\"12\" class=\"{}\"/>\n", at_x, y - 11, style);
       text(at_x + 17, y, words, "");
-      at_x += 34 + 7.2 * static_cast<double>(words.size());
+      const auto characters =
+          std::count_if(words.begin(), words.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
+      at_x += 34 + 7.2 * static_cast<double>(characters);
     };
-    text(at_x, y, by_queue_ ? "queue:" : "user:", "note");
-    at_x += 52;
-    for (std::size_t i = 0; i < legend_.size(); ++i) entry(fmt::format("c{}", i), legend_[i].substr(0, 16));
+    if (colour_.size() > 1) {
+      text(at_x, y, by_queue_ ? "queue:" : "user:", "note");
+      at_x += by_queue_ ? 52 : 44;
+      for (std::size_t i = 0; i < legend_.size(); ++i) entry(fmt::format("c{}", i), cut_name(legend_[i]));
+    } else {
+      text(at_x, y, "one rectangle is one job on its hosts; colours only tell jobs apart", "note");
+      at_x += 456;
+    }
     if (others_ > 0) entry(fmt::format("c{}", kColours - 1), fmt::format("{} others", others_));
     const bool cut = std::any_of(result_.segments.begin(), result_.segments.end(), [](const Segment& segment) { return was_cut(segment); });
     if (cut) entry("cut ground", "cut short");
+    if (!result_.outages.empty()) entry("away", "node away");
+  }
+
+  /// At most 16 characters, not cut inside one.
+  static std::string cut_name(const std::string& name) {
+    std::size_t length = 0;
+    std::size_t characters = 0;
+    for (; length < name.size(); ++length) {
+      if ((static_cast<unsigned char>(name[length]) & 0xC0U) != 0x80U && ++characters > 16) break;
+    }
+    return length == name.size() ? name : name.substr(0, length) + "…";
   }
 
   static bool was_cut(const Segment& segment) {
@@ -207,7 +241,10 @@ class Picture {
     std::vector<LaneBlock> blocks = lanes.blocks;
     const std::size_t all = blocks.size();
     if (all > settings_.rectangles_max) keep_largest(blocks);
+    body_ += "<g class=\"jobs\">\n";
+    outages(lanes, top, lane);
     for (const LaneBlock& block : blocks) rectangle(block, top, lane);
+    body_ += "</g>\n";
     std::string note;
     if (blocks.size() < all) note = fmt::format("the {} largest of {} stretches are drawn", grouped(blocks.size()), grouped(all));
     if (lanes.without_lane > 0) {
@@ -225,18 +262,38 @@ class Picture {
     blocks.resize(settings_.rectangles_max);
   }
 
+  /// Where nodes were lost, behind the jobs.
+  void outages(const LanePlan& lanes, double top, double lane) {
+    for (const Outage& outage : result_.outages) {
+      const double left = x(std::min(outage.from, end_));
+      const double first = static_cast<double>(lanes.first_of_node[outage.node]);
+      const double count = static_cast<double>(lanes.first_of_node[outage.node + 1]) - first;
+      if (count == 0) continue;
+      place(left, top + lane * first, x(std::min(outage.to, end_)) - left, lane * count, "away");
+      body_ += fmt::format("<title>node {}</title></rect>\n", escaped(machine_.nodes[outage.node].name));
+    }
+  }
+
+  /// Opens a rectangle; small files matter more than hundredths of a pixel.
+  void place(double left, double top, double width, double height, std::string_view style) {
+    body_ += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" class=\"{}\">", shortest(left), shortest(top),
+                         shortest(std::max(width, 0.5)), shortest(std::max(height, 0.5)), style);
+  }
+
   void rectangle(const LaneBlock& block, double top, double lane) {
     const Segment& segment = result_.segments[block.segment];
     const TraceJob& job = trace_.jobs[segment.job];
     const double left = x(segment.start);
-    const double height = std::max(lane * block.count, 0.5);
+    const double width = x(segment.end) - left;
+    const double height = lane * block.count;
     // On thin rectangles an outline would hide the colour.
-    const std::string_view style = was_cut(segment) ? "cut" : height < 4 ? "" : "job";
-    body_ += fmt::format("<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" class=\"{} c{}\"", left,
-                         top + lane * block.first, std::max(x(segment.end) - left, 0.5), height, style, colour_of(segment.job));
-    body_ += fmt::format("><title>job {}: {:.0f} s to {:.0f} s, {}</title></rect>\n", escaped(job.id),
-                         static_cast<double>(segment.start.count()) / 1e6, static_cast<double>(segment.end.count()) / 1e6,
-                         name_of(segment.state));
+    const bool thin = height < 4 || width < 2;
+    const std::string_view style = was_cut(segment) && height >= 4 ? "cut " : thin ? "thin " : "";
+    place(left, top + lane * block.first, width, height, fmt::format("{}c{}", style, colour_of(segment.job)));
+    body_ += fmt::format("<title>{}: {:.0f}-{:.0f} s", escaped(job.id), static_cast<double>(segment.start.count()) / 1e6,
+                         static_cast<double>(segment.end.count()) / 1e6);
+    if (segment.state != SegmentState::kSucceeded) body_ += fmt::format(", {}", name_of(segment.state));
+    body_ += "</title></rect>\n";
   }
 
   void frame(double top, double height) {
@@ -292,13 +349,17 @@ class Picture {
     upright(panel.top + panel.height / 2, panel.label);
     const double step = nice_step(panel.most, 4);
     for (double tick = 0; tick <= panel.most * 1.0001; tick += step) {
-      text(kLeft - 8, panel.top + panel.height * (1 - tick / panel.most) + 4, fmt::format("{:g}", tick), "note", "end");
+      const double y = panel.top + panel.height * (1 - tick / panel.most);
+      text(kLeft - 8, y + 4, fmt::format("{:g}", tick), "note", "end");
+      if (tick > 0) body_ += fmt::format("<path d=\"M{:.1f} {:.1f}H{:.1f}\" class=\"grid\"/>\n", kLeft, y, kLeft + kPlot);
     }
     std::string path = fmt::format("M{:.1f} {:.1f}", kLeft, panel.top + panel.height);
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double y = panel.top + panel.height * (1 - std::min(1.0, values[i] * panel.scale / panel.most));
-      const double left = kLeft + kPlot * static_cast<double>(i) / static_cast<double>(values.size());
-      path += fmt::format("L{:.1f} {:.1f}H{:.1f}", left, y, left + kPlot / static_cast<double>(values.size()));
+      const double right = kLeft + kPlot * static_cast<double>(i + 1) / static_cast<double>(values.size());
+      const std::string level = shortest(y);
+      if (i + 1 < values.size() && values[i + 1] == values[i]) continue;
+      path += fmt::format("V{}H{}", level, shortest(right));
     }
     body_ += fmt::format("<path d=\"{}V{:.1f}Z\" class=\"{}\"/>\n", path, panel.top + panel.height, panel.style);
   }

@@ -9,6 +9,7 @@ namespace trainyard::sim {
 struct PictureSettings {
   std::string title;
   std::string subtitle;
+  bool gantt = true;                  ///< False: the curves alone, of what is in use and of what waits.
   std::size_t rectangles_max = 4000;  ///< Beyond it only the stretches that fill the most room are drawn, and the picture says so.
 };
 

@@ -1,4 +1,4 @@
-"""Queues with quotas on the real server: lending, taking back, and what people are told. And the guide: its file and commands as printed."""
+"""Queues with quotas on the real server: lending, taking back, what people are told. And the guide: its file and commands as printed."""
 
 import gzip
 import pathlib

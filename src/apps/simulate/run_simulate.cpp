@@ -121,16 +121,20 @@ Result<void> write_results(const SimulateOptions& options, const sim::Trace& tra
   if (!options.schedule_out.empty()) TRY(write_result(options.schedule_out, sim::schedule_csv(trace, machine, result)));
   TRY(write_result(options.summary_out, to_pretty_json(sim::to_document(summary)) + "\n"));
   if (!options.trace_out.empty()) TRY(write_result(options.trace_out, workload_text(options.trace_out, trace, result)));
-  if (options.svg.empty()) return {};
-  const sim::PictureSettings picture{
+  if (options.svg.empty() && options.svg_utilisation.empty()) return {};
+  sim::PictureSettings picture{
       .title = std::filesystem::path(options.trace).filename().string(),
       .subtitle = fmt::format("{} jobs on {} nodes; {}; mean wait {:.1f} s, utilisation {:.1f} %", summary.jobs, machine.nodes.size(),
                               policy_text(settings), summary.mean_wait_s, 100 * summary.gpu_utilisation.value_or(summary.utilisation))};
-  return write_result(options.svg, sim::schedule_svg(trace, machine, result, picture));
+  if (!options.svg.empty()) TRY(write_result(options.svg, sim::schedule_svg(trace, machine, result, picture)));
+  picture.gantt = false;
+  if (options.svg_utilisation.empty()) return {};
+  return write_result(options.svg_utilisation, sim::schedule_svg(trace, machine, result, picture));
 }
 
 bool writes_to_stdout(const SimulateOptions& options) {
-  return options.schedule_out == "-" || options.summary_out == "-" || options.trace_out == "-" || options.svg == "-";
+  return options.schedule_out == "-" || options.summary_out == "-" || options.trace_out == "-" || options.svg == "-" ||
+         options.svg_utilisation == "-";
 }
 
 Result<void> simulate(const SimulateOptions& options) {

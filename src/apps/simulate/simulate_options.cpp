@@ -107,8 +107,7 @@ void add_policy_options(CLI::App& app, SimulateOptions& options) {
   app.add_option("--queues", options.queues, "none: one line (default); trace: the trace's queues; or NAME=WEIGHT,*=WEIGHT")->group(group);
   app.add_option("--users", options.users, "Weights of users, as NAME=WEIGHT,NAME=WEIGHT")->group(group);
   app.add_option("--half-life", options.half_life_s, "Half-life of past usage in seconds; 0: only current use counts")->group(group);
-  app.add_option("--driver", options.driver,
-                 "What runs: the scheduler alone (default), or jobs, the whole life of each job as the server leads it; far slower")
+  app.add_option("--driver", options.driver, "scheduler (default), or jobs: each job through the server's job service; far slower")
       ->check(CLI::IsMember({"scheduler", "jobs"}))
       ->group(group);
   app.add_option("--seed", options.seed, "For chance: faults and seeded policies")->group(group);
@@ -146,7 +145,9 @@ void add_output_options(CLI::App& app, SimulateOptions& options) {
   app.add_option("--summary-out", options.summary_out, "Where the summary goes, as JSON")->group(group);
   app.add_option("--trace-out", options.trace_out, "Where the workload goes: SWF with what became of it when named .swf, else trace CSV")
       ->group(group);
-  app.add_option("--svg", options.svg, "Where a picture of the schedule goes")->group(group);
+  app.add_option("--svg", options.svg, "Where a picture of the schedule goes: who ran where and when, what was in use, what waited")
+      ->group(group);
+  app.add_option("--svg-utilisation", options.svg_utilisation, "Where a small picture goes: what was in use and what waited")->group(group);
   app.add_option("--max-events", options.max_events, "Stop with an error after so many events; 0: no bound")->group(group);
   app.add_flag("--check", options.check, "Check the books of the cluster after every step (slow)")->group(group);
 }

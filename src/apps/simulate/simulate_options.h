@@ -58,6 +58,7 @@ struct SimulateOptions {
   std::string summary_out;
   std::string trace_out;
   std::string svg;
+  std::string svg_utilisation;
   std::uint64_t max_events = 0;
   bool check = false;
 };

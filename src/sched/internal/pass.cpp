@@ -254,8 +254,9 @@ bool Pass::would_start(const JobSnapshot& job) {
   const auto line = std::find_if(lines_.begin(), lines_.end(), [&job](const Line& each) { return each.queue == job.queue; });
   if (line != lines_.end() && pool_is_blocked(*line, job)) return false;
   const TimePoint end = end_after(now_, job.walltime);
-  if (availability().room(job.shape, now_, end).total < tasks.least) return false;
-  if (line != lines_.end() && line->count_rule && end > line->shadow && tasks.least > line->extra) return false;
+  const std::int64_t total = availability().room(job.shape, now_, end).total;
+  if (total < tasks.least) return false;
+  if (line != lines_.end() && line->count_rule && end > line->shadow && std::min(tasks.most, total) > line->extra) return false;
   return place(cluster_, availability(), {job, tasks.least, now_, end}, scorer(job)).has_value();
 }
 

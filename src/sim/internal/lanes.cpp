@@ -12,10 +12,10 @@ class LaneAssigner {
  public:
   LaneAssigner(const Trace& trace, const Machine& machine) : trace_(trace), requests_(trace, machine), gpus_(machine.has_gpus()) {
     for (const MachineNode& node : machine.nodes) {
-      first_.push_back(plan_.lanes);
+      plan_.first_of_node.push_back(plan_.lanes);
       plan_.lanes += static_cast<std::uint64_t>(gpus_ ? node.gpus : node.procs);
     }
-    first_.push_back(plan_.lanes);
+    plan_.first_of_node.push_back(plan_.lanes);
     free_from_.resize(plan_.lanes, Duration(0));
   }
 
@@ -39,15 +39,15 @@ class LaneAssigner {
  private:
   void take(std::uint32_t node, std::uint64_t wanted, const Segment& segment, LaneBlock& block) {
     std::uint64_t taken = 0;
-    for (std::uint64_t lane = first_[node]; lane < first_[node + 1] && taken < wanted; ++lane) {
+    for (std::uint64_t lane = plan_.first_of_node[node]; lane < plan_.first_of_node[node + 1] && taken < wanted; ++lane) {
       if (free_from_[lane] > segment.start) continue;
       free_from_[lane] = segment.end;
       push(lane, block);
       ++taken;
     }
-    if (taken > 0 || first_[node] == first_[node + 1]) return;
-    const auto begin = free_from_.begin() + static_cast<std::ptrdiff_t>(first_[node]);
-    const auto end = free_from_.begin() + static_cast<std::ptrdiff_t>(first_[node + 1]);
+    if (taken > 0 || plan_.first_of_node[node] == plan_.first_of_node[node + 1]) return;
+    const auto begin = free_from_.begin() + static_cast<std::ptrdiff_t>(plan_.first_of_node[node]);
+    const auto end = free_from_.begin() + static_cast<std::ptrdiff_t>(plan_.first_of_node[node + 1]);
     push(static_cast<std::uint64_t>(std::min_element(begin, end) - free_from_.begin()), block);
   }
 
@@ -65,8 +65,7 @@ class LaneAssigner {
   RequestMaker requests_;
   bool gpus_;
   LanePlan plan_;
-  std::vector<std::uint64_t> first_;  ///< By node.
-  std::vector<Duration> free_from_;   ///< By lane.
+  std::vector<Duration> free_from_;  ///< By lane.
 };
 
 }  // namespace

@@ -17,8 +17,9 @@ struct LaneBlock {
 
 struct LanePlan {
   std::uint64_t lanes = 0;
-  std::vector<LaneBlock> blocks;   ///< By start of the segment.
-  std::uint64_t without_lane = 0;  ///< Segments of jobs that use no device, on a machine with devices.
+  std::vector<std::uint64_t> first_of_node;  ///< By node, and the number of lanes behind the last one.
+  std::vector<LaneBlock> blocks;             ///< By start of the segment.
+  std::uint64_t without_lane = 0;            ///< Segments of jobs that use no device, on a machine with devices.
 };
 
 /// Gives each segment lanes of its nodes that are free for all of it, the lowest first. Shares of a device may overlap.

@@ -95,6 +95,7 @@ Result<void> Simulator::loop() {
                    {},
                    {}};
     }
+    CHECK(*next >= now_, "events are planned for now or later");
     now_ = *next;
     const std::uint64_t events_before = result_.events;
     while (!events_.empty() && events_.first().at == now_) {
@@ -311,11 +312,12 @@ void Simulator::overrun(std::uint32_t number) {
 
 void Simulator::end(std::uint32_t number) {
   JobRun& run = runs_[number];
-  const bool done = run.finish() <= now_;
+  const bool done = !run.leaving && run.finish() <= now_;
   close_segment(number, done ? SegmentState::kSucceeded : SegmentState::kTimedOut);
   fairness_->change(group_of(number), -amount_of(number) * run.tasks, 0, now_);
   state_.end(id_of(number), at(now_));
   run.tasks = 0;
+  run.leaving = false;
   ++run.generation;
   ++result_.events;
   if (done) predictor_.record(user_of_[trace_.jobs[number].user], result_.outcomes[number].ran);
@@ -376,6 +378,7 @@ std::uint32_t Simulator::group_of(std::uint32_t number) const {
 
 void Simulator::finish_result() {
   result_.fairness = fairness_->index(now_);
+  for (Outage& outage : result_.outages) outage.to = std::min(outage.to, now_);
   std::stable_sort(result_.segments.begin(), result_.segments.end(),
                    [](const Segment& a, const Segment& b) { return std::tie(a.start, a.job) < std::tie(b.start, b.job); });
 }

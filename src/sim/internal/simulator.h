@@ -58,6 +58,7 @@ class Simulator {
 
   // Leaving and coming back: simulator_departures.cpp.
   void update_checkpoints();
+  void plan_departure(std::uint32_t job, Duration time, EventKind kind);
   void ask_to_leave(std::uint32_t job, Duration grace);
   void depart(std::uint32_t job, Departure departure);
   void charge_loss(std::uint32_t job, Duration work);

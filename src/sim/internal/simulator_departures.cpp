@@ -17,6 +17,14 @@ void Simulator::update_checkpoints() {
   }
 }
 
+/// The job leaves or shrinks at `time`, unless its limit comes first: that kills it while it saves, too.
+void Simulator::plan_departure(std::uint32_t number, Duration time, EventKind kind) {
+  const JobRun& run = runs_[number];
+  tell_departure(number, time);
+  const bool killed = settings_.kill && run.limit != kUnbounded && run.started + run.limit <= time;
+  events_.push({killed ? run.started + run.limit : time, killed ? EventKind::kEnd : kind, number, run.generation});
+}
+
 /// The job checkpoints when that fits the grace, and is gone afterwards; a job that cannot has nothing to wait for.
 void Simulator::ask_to_leave(std::uint32_t number, Duration grace) {
   const TraceJob& job = trace_.jobs[number];
@@ -27,9 +35,7 @@ void Simulator::ask_to_leave(std::uint32_t number, Duration grace) {
   run.saving = saves;
   run.leaving = true;
   ++run.generation;
-  const Duration leaves = saves ? now_ + job.checkpoint_cost : now_;
-  tell_departure(number, leaves);
-  events_.push({leaves, EventKind::kLeave, number, run.generation});
+  plan_departure(number, saves ? now_ + job.checkpoint_cost : now_, EventKind::kLeave);
   if (saves) charge_loss(number, job.checkpoint_cost);
 }
 
@@ -74,8 +80,7 @@ void Simulator::ask_to_shrink(std::uint32_t number) {
   ++run.generation;
   const Duration cost = trace_.jobs[number].checkpoint_cost;
   if (cost > Duration(0)) charge_loss(number, cost);
-  tell_departure(number, now_ + cost);
-  events_.push({now_ + cost, EventKind::kShrunk, number, run.generation});
+  plan_departure(number, now_ + cost, EventKind::kShrunk);
 }
 
 void Simulator::shrunk(std::uint32_t number) {
@@ -135,7 +140,10 @@ void Simulator::lose_node(std::uint32_t number) {
   if (by_chance_[number] != 0 && fault.notice == Duration(0)) throw_dice(fault);
   ++result_.node_losses;
   // Nothing new may be placed there while its jobs leave.
-  if (absences_[fault.node]++ == 0) state_.cluster.set_ready(fault.node, false);
+  if (absences_[fault.node]++ == 0) {
+    state_.cluster.set_ready(fault.node, false);
+    result_.outages.push_back({.node = fault.node, .from = now_, .to = kHorizon});
+  }
   for (const std::uint32_t job : jobs_on(fault.node)) {
     if (!shrink_away(job, fault.node)) depart(job, Departure::kNodeLost);
   }
@@ -164,6 +172,8 @@ void Simulator::node_back(std::uint32_t number) {
   const sched::NodeIndex node = faults_[number].node;
   if (--absences_[node] > 0) return;
   state_.cluster.set_ready(node, true);
+  const auto here = [node](const Outage& outage) { return outage.node == node; };
+  std::find_if(result_.outages.rbegin(), result_.outages.rend(), here)->to = now_;
   state_.queue.ended_since_plan = true;
   state_.touch();
 }
