@@ -248,6 +248,12 @@ Wait reason_of(const SchedulerState& state, const Decisions& decisions, const Jo
       wait.reason = line->reason;
       wait.blocker = line->blocker;
     }
+    const JobSnapshot* blocker = state.queue.find(wait.blocker);
+    const bool held_back = blocker != nullptr && blocker->reservation && state.cluster.shape(job.shape).total >= least_tasks(job);
+    if (wait.reason == Reason::kWaitingForResources && held_back) {
+      wait.reason = Reason::kWaitingForReservation;
+      wait.at = blocker->reservation->start;
+    }
     if (wait.reason == Reason::kWaitingForResources) {
       wait.needed = least_tasks(job);
       wait.available = state.cluster.shape(job.shape).total;
@@ -302,8 +308,8 @@ std::vector<std::pair<JobId, TimePoint>> planned_starts(const SchedulerState& st
   for (const JobId id : std::vector<JobId>(fork.queue.promised())) fork.queue.set_reservation(id, std::nullopt);
   for (QueueIndex index = 0; index < fork.queue.queues().size(); ++index) {
     for (const PendingEntry& entry : fork.queue.queue(index).pending) {
-      JobSnapshot& job = *fork.queue.find_mutable(fork.queue.job(entry).id);
-      if (job.estimate > Duration(0)) job.walltime = std::min(job.walltime, job.estimate);
+      const JobSnapshot& job = fork.queue.job(entry);
+      if (job.estimate > Duration(0)) fork.queue.set_walltime(job.id, std::min(job.walltime, job.estimate));
     }
     QueueSettings settings = fork.queue.queue(index).settings;
     settings.backfill = "conservative";

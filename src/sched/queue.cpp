@@ -163,7 +163,9 @@ void QueueSnapshot::add(JobSnapshot job) {
     unused_slots_.pop_back();
   }
   CHECK(slot_of_.emplace(job.id, slot).second, "a job waits twice");
-  queues_[job.queue].pending.insert({job.tier, job.queued_at, job.seq, slot});
+  QueueState& queue = queues_[job.queue];
+  queue.shortest_walltime = queue.pending.empty() ? job.walltime : std::min(queue.shortest_walltime, job.walltime);
+  queue.pending.insert({job.tier, job.queued_at, job.seq, slot});
   slots_[slot] = std::move(job);
   if (slots_[slot].reservation || slots_[slot].claim) note_promise(slots_[slot]);
 }
@@ -187,6 +189,14 @@ JobSnapshot QueueSnapshot::remove(JobId id) {
 const JobSnapshot* QueueSnapshot::find(JobId id) const {
   const auto found = slot_of_.find(id);
   return found == slot_of_.end() ? nullptr : &slots_[found->second];
+}
+
+void QueueSnapshot::set_walltime(JobId id, Duration walltime) {
+  JobSnapshot* job = find_mutable(id);
+  CHECK(job != nullptr, "a job is not waiting");
+  job->walltime = walltime;
+  QueueState& queue = queues_[job->queue];
+  queue.shortest_walltime = std::min(queue.shortest_walltime, walltime);
 }
 
 JobSnapshot* QueueSnapshot::find_mutable(JobId id) {

@@ -101,7 +101,8 @@ struct QueueState {
   std::int64_t running_jobs = 0;
   double decayed_usage = 0;
   TimePoint usage_at;
-  PendingList pending;  ///< Of a leaf.
+  PendingList pending;                    ///< Of a leaf.
+  Duration shortest_walltime = kForever;  ///< No waiting job has a shorter one. May be less than that of any.
   // Found by name in the table of policies when the queue is made.
   const OrderPolicy* order = nullptr;
   const BackfillPolicy* backfill = nullptr;
@@ -155,6 +156,8 @@ class QueueSnapshot {
   /// Gives or takes a reservation or a claim. The job must wait here (CHECK).
   void set_reservation(JobId id, std::optional<Reservation> reservation);
   void set_claim(JobId id, std::optional<Claim> claim);
+  /// Another limit for a waiting job (CHECK).
+  void set_walltime(JobId id, Duration walltime);
   /// The entry of a waiting job (CHECK).
   PendingEntry entry_of(const JobSnapshot& job) const;
 

@@ -67,6 +67,7 @@ void Pass::open_lines() {
     line.queue = index;
     line.order = queue.order->begin({cluster_, queue_, index, now_});
     line.counts_skips = counts_skips(queue.settings);
+    shortest_ = std::min(shortest_, queue.shortest_walltime);
     lines_.push_back(std::move(line));
   }
 }
@@ -219,7 +220,7 @@ bool Pass::try_start(Line& line, const JobSnapshot& job, Obstacle& obstacle) {
     obstacle = {.reason = refusal->reason, .kind = refusal->kind, .needed = refusal->needed, .available = refusal->available};
     return false;
   }
-  if (pool_is_blocked(line, job)) {
+  if (asks_for_short(line, job.demand)) {
     obstacle = {.needed = tasks.least, .available = 0, .blocker = line.blocker};
     return false;
   }
@@ -252,7 +253,7 @@ bool Pass::would_start(const JobSnapshot& job) {
   const Tasks tasks = tasks_of(job);
   if (quota_.refusal(job.queue, job.demand.amounts * tasks.least)) return false;
   const auto line = std::find_if(lines_.begin(), lines_.end(), [&job](const Line& each) { return each.queue == job.queue; });
-  if (line != lines_.end() && pool_is_blocked(*line, job)) return false;
+  if (line != lines_.end() && asks_for_short(*line, job.demand)) return false;
   const TimePoint end = end_after(now_, job.walltime);
   const std::int64_t total = availability().room(job.shape, now_, end).total;
   if (total < tasks.least) return false;
@@ -330,9 +331,13 @@ bool Pass::react(Line& line, const JobSnapshot& job, const Obstacle& obstacle) {
     line.blocker = job.id;
     line.blocker_reason = for_room ? Reason::kWaitingForResources : Reason::kWaitingForQuota;
   }
-  if (reaction == Reaction::kBlockPool && !pool_is_blocked(line, job)) note_short(line, job);
+  bool used_up = false;
+  if (reaction == Reaction::kBlockPool && !asks_for_short(line, job.demand)) {
+    note_short(line, job);
+    used_up = !queue.settings.preemption.enabled && pool_is_used_up(line);
+  }
   wait(line, job, told);
-  if (reaction == Reaction::kStop) return false;
+  if (reaction == Reaction::kStop || used_up) return false;
   // Nothing is gained by asking on when not one task of any job has room.
   return reaction == Reaction::kReserve || queue.settings.preemption.enabled || !for_room || !nothing_fits();
 }
@@ -407,9 +412,9 @@ void Pass::wait(Line& line, const JobSnapshot& job, const Obstacle& obstacle) {
        .at = obstacle.at});
 }
 
-bool Pass::pool_is_blocked(const Line& line, const JobSnapshot& job) const {
+bool Pass::asks_for_short(const Line& line, const Demand& demand) {
   for (std::size_t kind = 0; kind < kAmountKinds; ++kind) {
-    if (line.short_of[kind] != 0 && job.demand.amounts[kind] > 0) return true;
+    if (line.short_of[kind] != 0 && demand.amounts[kind] > 0) return true;
   }
   return false;
 }
@@ -432,14 +437,22 @@ void Pass::note_short(Line& line, const JobSnapshot& job) {
   }
 }
 
-/// True when not one task of any live job has room: the rest of a line need not be looked at.
+/// True when not one task of any live job has room, even for the shortest limit of a waiting one: the rest of a line need not be looked at.
 bool Pass::nothing_fits() {
   if (full_at_version_ == version_) return true;
-  for (const ShapeId shape : cluster_.live_shapes()) {
-    if (availability().room(shape, now_, now_ + kMoment).total > 0) return false;
-  }
-  full_at_version_ = version_;
-  return true;
+  if (open_at_version_ == version_) return false;
+  const TimePoint end = end_after(now_, std::max(shortest_, kMoment));
+  const std::vector<ShapeId>& shapes = cluster_.live_shapes();
+  const auto fits = [&](ShapeId shape) { return availability().room(shape, now_, end).total > 0; };
+  const bool open = std::any_of(shapes.begin(), shapes.end(), fits);
+  (open ? open_at_version_ : full_at_version_) = version_;
+  return !open;
+}
+
+/// True when every live job asks for something that the line is short of.
+bool Pass::pool_is_used_up(const Line& line) const {
+  const std::vector<ShapeId>& shapes = cluster_.live_shapes();
+  return std::all_of(shapes.begin(), shapes.end(), [&](ShapeId shape) { return asks_for_short(line, cluster_.shape(shape).demand); });
 }
 
 /// Elastic gangs take what nobody waits for.

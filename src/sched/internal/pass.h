@@ -109,7 +109,8 @@ class Pass {
   void wait(Line& line, const JobSnapshot& job, const Obstacle& obstacle);
   void close(Line& line);
   void finish(Line& line);
-  bool pool_is_blocked(const Line& line, const JobSnapshot& job) const;
+  static bool asks_for_short(const Line& line, const Demand& demand);
+  bool pool_is_used_up(const Line& line) const;
   void note_short(Line& line, const JobSnapshot& job);
   bool nothing_fits();
   Obstacle resource_obstacle(Line& line, const JobSnapshot& job);
@@ -137,7 +138,9 @@ class Pass {
   std::vector<std::pair<TimePoint, JobId>> protected_;                ///< Reservations that were made or kept in this pass.
   std::int64_t evictions_left_ = 0;
   std::uint64_t version_ = 0;
+  Duration shortest_ = kForever;  ///< No waiting job of an open line has a shorter limit.
   std::uint64_t full_at_version_ = ~std::uint64_t{0};
+  std::uint64_t open_at_version_ = ~std::uint64_t{0};
 };
 
 }  // namespace trainyard::sched
