@@ -62,8 +62,6 @@ class OrderPolicy {
   virtual ~OrderPolicy() = default;
   virtual const PolicyInfo& info() const = 0;
   virtual std::unique_ptr<OrderPass> begin(const OrderView& view) const = 0;
-  /// True when what a waiting job asks for (resources, tasks, limit) decides its place.
-  virtual bool looks_at_requests() const { return false; }
 };
 
 /// The next job of one leaf of the queue tree that is still open in this pass.
