@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,12 +13,12 @@
 
 #include "base/checksum.h"
 #include "base/file.h"
+#include "base/gzip.h"
 
 namespace trainyard::data {
 namespace {
 
 constexpr std::size_t kChunk = std::size_t{256} << 10;
-constexpr int kGzipOnly = 15 + 16;
 
 Error missing_file(const std::string& path) {
   std::error_code ignored;
@@ -43,21 +42,6 @@ Result<void> refuse_directory(int fd, const std::string& path) {
   return failed_precondition("data.not_a_file", fmt::format("a source is a directory; name the file in it: {}", path));
 }
 
-/// zlib's stream with its end.
-class Inflater {
- public:
-  Inflater() { CHECK(inflateInit2(&stream_, kGzipOnly) == Z_OK, "zlib is not available"); }
-  ~Inflater() { inflateEnd(&stream_); }
-  Inflater(const Inflater&) = delete;
-  Inflater& operator=(const Inflater&) = delete;
-  z_stream& stream() { return stream_; }
-
- private:
-  z_stream stream_{};
-};
-
-Bytef* zlib_bytes(std::byte* bytes) { return static_cast<Bytef*>(static_cast<void*>(bytes)); }
-
 }  // namespace
 
 struct ByteInput::State {
@@ -69,8 +53,7 @@ struct ByteInput::State {
   std::vector<std::byte> chunk;  ///< What was read from the file and not yet handed out: [begin, end).
   std::size_t begin = 0;
   std::size_t end = 0;
-  std::unique_ptr<Inflater> inflater;  ///< Only for gzip.
-  bool member_done = false;            ///< A gzip member ended: another one or the end of the file follows.
+  std::unique_ptr<GzipInflater> inflater;  ///< Only for gzip.
 
   /// Reads the next chunk once the last one is used up. False at the end of the file.
   Result<bool> refill() {
@@ -108,30 +91,19 @@ struct ByteInput::State {
   }
 
   Result<std::size_t> read_gzip(std::span<std::byte> buffer) {
-    z_stream& stream = inflater->stream();
-    stream.next_out = zlib_bytes(buffer.data());
-    stream.avail_out = static_cast<uInt>(buffer.size());
-    while (stream.avail_out > 0) {
+    std::span<std::byte> left = buffer;
+    while (!left.empty()) {
       if (begin == end) {
         ASSIGN_OR_RETURN(const bool more, refill());
-        if (!more && member_done) break;
+        if (!more && inflater->may_end()) break;
         if (!more) return bad_gzip("ends too early");
       }
-      if (member_done) {
-        if (inflateReset(&stream) != Z_OK) return bad_gzip("cannot be read");
-        member_done = false;
-      }
-      stream.next_in = zlib_bytes(chunk.data() + begin);
-      stream.avail_in = static_cast<uInt>(end - begin);
-      const int status = inflate(&stream, Z_NO_FLUSH);
-      begin = end - stream.avail_in;
-      if (status == Z_STREAM_END) {
-        member_done = true;
-      } else if (status != Z_OK && status != Z_BUF_ERROR) {
-        return bad_gzip("is damaged");
-      }
+      std::span<const std::byte> input = std::span(chunk).subspan(begin, end - begin);
+      const bool sound = inflater->step(input, left);
+      begin = end - input.size();
+      if (!sound) return bad_gzip("is damaged");
     }
-    return buffer.size() - stream.avail_out;
+    return buffer.size() - left.size();
   }
 };
 
@@ -147,9 +119,7 @@ Result<std::unique_ptr<ByteInput>> ByteInput::open(const std::string& path) {
   state->fd = std::move(fd).value();
   state->chunk.resize(kChunk);
   TRY(state->refill());
-  if (state->end >= 2 && state->chunk[0] == std::byte{0x1f} && state->chunk[1] == std::byte{0x8b}) {
-    state->inflater = std::make_unique<Inflater>();
-  }
+  if (has_gzip_magic(std::span(state->chunk).first(state->end))) state->inflater = std::make_unique<GzipInflater>();
   return std::unique_ptr<ByteInput>(new ByteInput(std::move(state)));
 }
 

@@ -155,13 +155,16 @@ ShapeId ClusterSnapshot::intern(const Demand& demand, const ConstraintsPtr& cons
   }
   const auto unused = std::find_if(shapes_.begin(), shapes_.end(), [](const ShapeFit& shape) { return shape.users == 0; });
   const auto id = static_cast<ShapeId>(unused - shapes_.begin());
-  if (unused == shapes_.end()) shapes_.emplace_back();
-  ShapeFit& shape = shapes_[id];
-  shape = ShapeFit{};
+  ShapeFit shape;  // Made apart: the arguments may lie in a shape of this cluster.
   shape.demand = demand;
   shape.constraints = constraints;
   shape.users = 1;
   fill(shape);
+  if (unused == shapes_.end()) {
+    shapes_.push_back(std::move(shape));
+  } else {
+    *unused = std::move(shape);
+  }
   live_shapes_.push_back(id);
   return id;
 }

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,27 +11,12 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/gzip.h"
 
 namespace trainyard::sim {
 namespace {
 
 constexpr std::size_t kChunk = std::size_t{256} << 10;
-constexpr int kGzipOnly = 15 + 16;
-
-/// zlib's stream with its end.
-class Inflater {
- public:
-  Inflater() { CHECK(inflateInit2(&stream_, kGzipOnly) == Z_OK, "zlib is not available"); }
-  ~Inflater() { inflateEnd(&stream_); }
-  Inflater(const Inflater&) = delete;
-  Inflater& operator=(const Inflater&) = delete;
-  z_stream& stream() { return stream_; }
-
- private:
-  z_stream stream_{};
-};
-
-Bytef* zlib_bytes(char* bytes) { return static_cast<Bytef*>(static_cast<void*>(bytes)); }
 
 }  // namespace
 
@@ -43,9 +27,8 @@ struct TextInput::State {
   std::vector<char> chunk;  ///< Read from the source and not yet handed out: [begin, end).
   std::size_t begin = 0;
   std::size_t end = 0;
-  std::uint64_t taken = 0;  ///< Bytes taken from the source.
-  std::unique_ptr<Inflater> inflater;
-  bool member_done = false;  ///< A gzip member ended: another one or the end of the file follows.
+  std::uint64_t taken = 0;                 ///< Bytes taken from the source.
+  std::unique_ptr<GzipInflater> inflater;  ///< Only for gzip.
 
   /// Reads the next chunk once the last one is used up. False at the end.
   Result<bool> refill() {
@@ -70,7 +53,7 @@ struct TextInput::State {
   Result<void> begin_reading() {
     chunk.resize(kChunk);
     TRY(refill());
-    if (end >= 2 && chunk[0] == '\x1f' && chunk[1] == '\x8b') inflater = std::make_unique<Inflater>();
+    if (has_gzip_magic(std::as_bytes(std::span(chunk)).first(end))) inflater = std::make_unique<GzipInflater>();
     return {};
   }
 
@@ -98,30 +81,19 @@ struct TextInput::State {
   }
 
   Result<std::size_t> read_gzip(std::span<char> buffer) {
-    z_stream& stream = inflater->stream();
-    stream.next_out = zlib_bytes(buffer.data());
-    stream.avail_out = static_cast<uInt>(buffer.size());
-    while (stream.avail_out > 0) {
+    std::span<std::byte> left = std::as_writable_bytes(buffer);
+    while (!left.empty()) {
       if (begin == end) {
         ASSIGN_OR_RETURN(const bool more, refill());
-        if (!more && member_done) break;
+        if (!more && inflater->may_end()) break;
         if (!more) return bad_gzip("ends too early");
       }
-      if (member_done) {
-        if (inflateReset(&stream) != Z_OK) return bad_gzip("cannot be read");
-        member_done = false;
-      }
-      stream.next_in = zlib_bytes(chunk.data() + begin);
-      stream.avail_in = static_cast<uInt>(end - begin);
-      const int status = inflate(&stream, Z_NO_FLUSH);
-      begin = end - stream.avail_in;
-      if (status == Z_STREAM_END) {
-        member_done = true;
-      } else if (status != Z_OK && status != Z_BUF_ERROR) {
-        return bad_gzip("is damaged");
-      }
+      std::span<const std::byte> input = std::as_bytes(std::span(chunk)).subspan(begin, end - begin);
+      const bool sound = inflater->step(input, left);
+      begin = end - input.size();
+      if (!sound) return bad_gzip("is damaged");
     }
-    return buffer.size() - stream.avail_out;
+    return buffer.size() - left.size();
   }
 };
 
