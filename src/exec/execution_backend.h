@@ -43,8 +43,8 @@ class ExecutionBackend {
   virtual std::vector<NodeView> nodes() const = 0;
   /// Starts every rank, or says so through the observer. Called only after the launch is durable.
   virtual void launch(const GangLaunch& launch) = 0;
-  /// SIGTERM, after the grace SIGKILL, for every rank of the attempt.
-  virtual void stop(const AttemptKey& attempt, StopReason reason) = 0;
+  /// SIGTERM for every rank of the attempt, and SIGKILL after the grace of its launch or `grace_max`, whichever is shorter.
+  virtual void stop(const AttemptKey& attempt, StopReason reason, Duration grace_max) = 0;
   /// SIGUSR1: write a checkpoint and go on.
   virtual void request_checkpoint(const AttemptKey& attempt) = 0;
   /// The end of the attempt is durable: nothing about it needs reporting any more.

@@ -47,9 +47,9 @@ TEST(FaultyExecutionBackend, lost_launch_is_reported_when_asked_and_the_next_one
   faulty.launch(launch);
   EXPECT_TRUE(fake.wanted(launch.ranks[0].rank));
   faulty.swallow_next_stop();
-  faulty.stop(launch.attempt, StopReason::kCancel);
+  faulty.stop(launch.attempt, StopReason::kCancel, Duration::max());
   EXPECT_FALSE(fake.stop_asked(launch.ranks[0].rank));
-  faulty.stop(launch.attempt, StopReason::kCancel);
+  faulty.stop(launch.attempt, StopReason::kCancel, Duration::max());
   EXPECT_TRUE(fake.stop_asked(launch.ranks[0].rank));
 }
 

@@ -125,9 +125,9 @@ Result<void> JobService::recover() {
     const AttemptKey attempt{id, live.job.attempt.number};
     deps_.backend.adopt(still_running(deps_.builder.build(live.job), live.job));
     if (live.job.state == JobState::kStopping) {
-      deps_.backend.stop(attempt, reason_of(live.job.intent));
+      deps_.backend.stop(attempt, reason_of(live.job.intent), live.job.spec.limits.grace);
     } else if (gang_is_doomed(live.job)) {
-      deps_.backend.stop(attempt, exec::StopReason::kGangFailed);
+      deps_.backend.stop(attempt, exec::StopReason::kGangFailed, live.job.spec.limits.grace);
     }
   }
   for (const auto& [id, live] : jobs_) arm_limit_timer(live);
@@ -212,19 +212,24 @@ void JobService::stop(JobId id, StopIntent intent, std::string why, std::functio
     if (!id.valid() || id > last_job_) return done(unknown_job(id));
     return pipeline_.after_commit([done = std::move(done)] { done({}); });
   }
-  Live& live = found->second;
-  if (request_stop(live.job, intent, std::move(why), now())) {
-    book_.withdrawn(id);
-    emit(live.job, event_of(live.job.state));
-    touch(live);
-    if (live.job.state == JobState::kStopping) {
-      book_.stopping(id, now() + live.job.spec.limits.grace);
-      stop_after_commit({id, live.job.attempt.number}, reason_of(intent));
-    }
-    if (is_terminal(live.job.state)) release_ended(id);
-    request_plan();
-  }
+  stop_live(found->second, intent, std::move(why), found->second.job.spec.limits.grace);
   pipeline_.after_commit([done = std::move(done)] { done({}); });
+}
+
+/// Ranks that run have the grace of their job or `grace_max`, whichever is shorter.
+void JobService::stop_live(Live& live, StopIntent intent, std::string why, Duration grace_max) {
+  if (!request_stop(live.job, intent, std::move(why), now())) return;
+  const JobId id = live.job.id;
+  book_.withdrawn(id);
+  emit(live.job, event_of(live.job.state));
+  touch(live);
+  if (live.job.state == JobState::kStopping) {
+    const Duration grace = std::min(grace_max, live.job.spec.limits.grace);
+    book_.stopping(id, now() + grace);
+    stop_after_commit({id, live.job.attempt.number}, reason_of(intent), grace);
+  }
+  if (is_terminal(live.job.state)) release_ended(id);
+  request_plan();
 }
 
 void JobService::get(JobId id, std::function<void(Result<Job>)> done) {
@@ -338,7 +343,11 @@ void JobService::settle(Live& live) {
   const JobId id = live.job.id;
   const AttemptKey attempt{id, live.job.attempt.number};
   request_plan();
-  if (gang_is_doomed(live.job) && live.job.state != JobState::kStopping) stop_after_commit(attempt, exec::StopReason::kGangFailed);
+  if (gang_is_doomed(live.job) && live.job.state != JobState::kStopping) {
+    const Duration grace = live.job.spec.limits.grace;
+    book_.stopping(id, now() + grace);  // What it does from here on is ending: nobody may take it for a job that could give way.
+    stop_after_commit(attempt, exec::StopReason::kGangFailed, grace);
+  }
   if (!all_ranks_exited(live.job)) return book_.rank_exited(live.job);
 
   const bool evicted = live.job.intent == StopIntent::kPreempt;
@@ -406,18 +415,36 @@ void JobService::request_plan() {
   });
 }
 
+Result<std::vector<sched::Fix>> JobService::fixes(JobId id) const {
+  constexpr Duration kSlow = std::chrono::milliseconds(10);
+  if (plan_took_ <= kSlow) return book_.fixes(id, now());
+  std::string why =
+      fmt::format("a plan takes {} ms, and finding what would start the job costs about thirty: ask again when fewer jobs wait",
+                  plan_took_.count() / 1000);
+  return Error{Category::kResourceExhausted, "sched.slow_plan", std::move(why), {}, {}};
+}
+
 void JobService::run_plan() {
+  const MonotonicPoint begun = deps_.clock.monotonic_now();
   const SchedulerBook::Orders orders = book_.plan(now());
+  plan_took_ = deps_.clock.monotonic_now() - begun;
   for (const SchedulerBook::Launch& decided : orders.launches) launch(decided);
   for (const SchedulerBook::Eviction& eviction : orders.evictions) {
-    stop(eviction.victim, StopIntent::kPreempt, fmt::format("gives its room to job {}", eviction.on_behalf_of.text()),
-         [](const Result<void>&) {});
+    stop_live(jobs_.at(eviction.victim), StopIntent::kPreempt, fmt::format("gives its room to job {}", eviction.on_behalf_of.text()),
+              eviction.grace);
   }
-  if (orders.wake_at) {
-    deps_.strand.post_at(deps_.clock.monotonic_now() + (*orders.wake_at - now()), [this, alive = alive_] {
-      if (*alive) request_plan();
-    });
-  }
+  if (orders.wake_at) plan_at(deps_.clock.monotonic_now() + (*orders.wake_at - now()));
+}
+
+/// Plans then, unless an earlier timer is armed: that plan says anew when to wake.
+void JobService::plan_at(MonotonicPoint time) {
+  if (plan_timer_ && *plan_timer_ <= time) return;
+  plan_timer_ = time;
+  deps_.strand.post_at(time, [this, time, alive = alive_] {
+    if (!*alive || plan_timer_ != time) return;  // An earlier one has taken its place.
+    plan_timer_.reset();
+    request_plan();
+  });
 }
 
 void JobService::launch(const SchedulerBook::Launch& decided) {
@@ -444,8 +471,8 @@ void JobService::launch_after_commit(const Job& job) {
   });
 }
 
-void JobService::stop_after_commit(const AttemptKey& attempt, exec::StopReason reason) {
-  pipeline_.after_commit([this, attempt, reason] { deps_.backend.stop(attempt, reason); });
+void JobService::stop_after_commit(const AttemptKey& attempt, exec::StopReason reason, Duration grace_max) {
+  pipeline_.after_commit([this, attempt, reason, grace_max] { deps_.backend.stop(attempt, reason, grace_max); });
 }
 
 void JobService::forget_after_commit(const AttemptKey& attempt) {

@@ -73,8 +73,9 @@ class JobService final : public exec::AttemptObserver {
   Result<sched::Explanation> explain(JobId id) const { return book_.explain(id, now()); }
   /// When it would start if others ran as long as predicted: SchedulerBook::planned_start.
   std::optional<TimePoint> planned_start(JobId id) { return book_.planned_start(id, now()); }
-  /// What alone would start it now, found by the planner itself. Errors: NOT_FOUND "job.not_waiting".
-  Result<std::vector<sched::Fix>> fixes(JobId id) const { return book_.fixes(id, now()); }
+  /// What alone would start it now, found by the planner itself. Errors: NOT_FOUND "job.not_waiting"; RESOURCE_EXHAUSTED "sched.slow_plan"
+  /// while a plan takes so long that thirty of them would keep running jobs waiting.
+  Result<std::vector<sched::Fix>> fixes(JobId id) const;
   /// Whether the nodes that are known could ever hold the job, and its queue takes it. Errors: SchedulerBook::check_possible.
   Result<void> check_fits(const JobSpec& spec);
   /// Runs `done` when everything applied so far is durable, so that the ledger may be read.
@@ -121,8 +122,10 @@ class JobService final : public exec::AttemptObserver {
   void emit(const Job& job, std::string_view type, Document values = Document::object());
   void request_plan();
   void run_plan();
+  void plan_at(MonotonicPoint time);
   void launch_after_commit(const Job& job);
-  void stop_after_commit(const AttemptKey& attempt, exec::StopReason reason);
+  void stop_live(Live& live, StopIntent intent, std::string why, Duration grace_max);
+  void stop_after_commit(const AttemptKey& attempt, exec::StopReason reason, Duration grace_max);
   void forget_after_commit(const AttemptKey& attempt);
   void settle(Live& live);
   void remember_key(const store::IdempotencyRecord& record);
@@ -157,6 +160,8 @@ class JobService final : public exec::AttemptObserver {
   bool plan_posted_ = false;
   std::optional<MonotonicPoint> limit_timer_;
   /// Timers posted to the strand outlive the service in tests: they hold this and look before they act.
+  std::optional<MonotonicPoint> plan_timer_;
+  Duration plan_took_{0};                                       ///< The newest one.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // shared: owned here, watched by posted tasks
 };
 

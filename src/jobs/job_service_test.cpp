@@ -210,6 +210,99 @@ TEST_F(JobServiceTest, preempted_job_goes_back_to_its_place_in_the_queue) {
   EXPECT_EQ(job(id).retries.user, 0);
 }
 
+class TwoTeamsTest : public testing::ServiceWorld {
+ protected:
+  TwoTeamsTest() {
+    const char* yaml =
+        "sharing: drf\n"
+        "queues:\n"
+        "  - {name: vision, owns_quota: true, quota: {cpu: '4'}, preemption: {enabled: true, grace: 5s}}\n"
+        "  - {name: language, owns_quota: true, quota: {cpu: '4'}, preemption: {enabled: true, grace: 5s}}\n";
+    settings.scheduler = sched::scheduler_settings_from(parse_yaml(yaml, "queues.yaml").value()).value();
+    crash();
+    boot();
+  }
+  /// Two ranks of two cores: all that a team owns.
+  JobId submit_to(const std::string& queue) {
+    Submission made = submission(2, 2);
+    made.spec.queue = queue;
+    return submit(made);
+  }
+};
+
+TEST_F(TwoTeamsTest, owner_takes_back_what_it_lent_within_the_grace_of_its_queue) {
+  const JobId own = submit_to("vision");
+  strand.advance(10min);  // It has more to lose than the other.
+  const JobId borrower = submit_to("vision");
+  EXPECT_EQ(take_calls(), (Calls{"launch 1.1", "launch 2.1"}));
+  const JobId owner = submit_to("language");
+  EXPECT_EQ(take_calls(), (Calls{"stop 2.1 preempt"}));
+  EXPECT_EQ(backend.graces[rank(borrower, 1).attempt], 5s) << "the job's own is 30 s";
+  EXPECT_EQ(service->explain(owner)->reason, sched::Reason::kWaitingForPreempted);
+  exits(rank(borrower, 1, 0), exit_with(75));
+  EXPECT_TRUE(take_calls().empty()) << "half of the room is not enough, and belongs to the owner";
+  exits(rank(borrower, 1, 1), exit_with(75));
+  EXPECT_EQ(take_calls(), (Calls{"forget 2.1", "launch 3.1"}));
+  EXPECT_EQ(job(borrower).state, JobState::kQueued);
+  EXPECT_EQ(job(own).state, JobState::kStarting);
+}
+
+TEST_F(TwoTeamsTest, gang_that_has_failed_is_no_victim_and_stays_failed) {
+  submit_to("vision");
+  const JobId failed = submit_to("vision");
+  take_calls();
+  exits(rank(failed, 1, 0), exit_with(64));
+  EXPECT_EQ(take_calls(), (Calls{"stop 2.1 gang_failed"}));
+  const JobId owner = submit_to("language");
+  exits(rank(failed, 1, 1), exit_with(143));
+  EXPECT_EQ(job(failed).state, JobState::kFailed) << "a preemption would have made it wait again";
+  EXPECT_EQ(job(owner).state, JobState::kStarting);
+}
+
+TEST_F(JobServiceTest, node_that_has_not_called_in_yet_refuses_nobody) {
+  submit(submission(4, 2));
+  crash();
+  backend.views.clear();
+  boot();
+  const JobId waiting = submit(submission(4, 2));
+  EXPECT_EQ(service->explain(waiting)->reason, sched::Reason::kNoWorkerForQueue);
+}
+
+// A plan for each microsecond of the grace would take this test minutes.
+TEST_F(JobServiceTest, job_past_its_limit_in_a_conservative_queue_costs_no_storm_of_plans) {
+  settings.scheduler.queues[0].backfill = "conservative";
+  settings.scheduler.queues[0].parameters.clear();
+  crash();
+  boot();
+  Submission limited = submission(4, 2);
+  limited.spec.limits.attempt = 10s;
+  const JobId first = submit(limited);
+  const JobId waiting = submit(limited);
+  strand.advance(10s);
+  EXPECT_EQ(take_calls(), (Calls{"launch 1.1", "stop 1.1 limit"}));
+  strand.advance(20s);
+  EXPECT_EQ(job(waiting).state, JobState::kQueued) << "the other one is saving its work";
+  exits(rank(first, 1, 0), exit_with(75));
+  exits(rank(first, 1, 1), exit_with(75));
+  EXPECT_EQ(job(waiting).state, JobState::kStarting);
+}
+
+TEST_F(JobServiceTest, node_that_joins_is_used_at_once_by_jobs_that_have_a_promise) {
+  settings.scheduler.queues[0].backfill = "conservative";
+  settings.scheduler.queues[0].parameters.clear();
+  crash();
+  boot();
+  Submission limited = submission(4, 2);
+  limited.spec.limits.attempt = 1h;
+  submit(limited);
+  const JobId waiting = submit(limited);
+  ASSERT_TRUE(service->explain(waiting)->promised_start.has_value());
+  backend.add_node("c", 8);
+  service->on_nodes_changed();
+  strand.run_ready();
+  EXPECT_EQ(job(waiting).state, JobState::kStarting);
+}
+
 TEST_F(JobServiceTest, queue_limit_times_a_waiting_job_out) {
   submit(submission(4, 2));
   Submission impatient = submission();

@@ -59,6 +59,7 @@ sched::NodeIndex SchedulerBook::node_of(const NodeName& name) {
   // A job of an earlier life of the server runs on a node that has not called in yet.
   sched::NodeInfo info;
   info.name = name;
+  info.capacity_known = false;
   const Result<sched::NodeIndex> added = state_.cluster.add_node(std::move(info));
   CHECK(added.ok(), "a node without devices under a new name is accepted");
   state_.cluster.set_ready(*added, false);
@@ -71,8 +72,9 @@ void SchedulerBook::set_nodes(const std::vector<exec::NodeView>& nodes) {
     const sched::NodeIndex index = node_of(node.name);
     seen.insert(index);
     const sched::NodeInfo& known = *state_.cluster.node(index).info;
-    if (known.capacity != amounts_of(node.capacity)) {
+    if (!known.capacity_known || known.capacity != amounts_of(node.capacity)) {
       sched::NodeInfo info = known;
+      info.capacity_known = true;
       info.capacity = amounts_of(node.capacity);
       state_.cluster.replace_node(index, std::move(info));
       state_.touch();
@@ -166,9 +168,10 @@ void SchedulerBook::rank_exited(const Job& job) {
   for (std::size_t i = 0; i < job.attempt.ranks.size(); ++i) {
     if (job.attempt.ranks[i].phase != RankStatus::Phase::kExited) held.push_back(ranks->second[i]);
   }
+  const bool stopping = running->stopping;
   state_.resize(job.id, placement_of(std::move(held)), std::max(running->charged_until, running->started_at));
   state_.queue.ended_since_plan = true;
-  state_.touch();
+  if (!stopping) ++state_.queue.epoch;  // Ranks of a victim leave within the epoch of their eviction.
 }
 
 void SchedulerBook::ended(const Job& job, bool evicted, TimePoint now) {
@@ -204,7 +207,9 @@ SchedulerBook::Orders SchedulerBook::plan(TimePoint now) {
     ranks_[start.job] = std::move(ranks);
   }
   for (const sched::Preemption& preemption : decisions_.preemptions) {
-    for (const JobId victim : preemption.claim.victims) orders.evictions.push_back({victim, preemption.preemptor});
+    for (const JobId victim : preemption.claim.victims) {
+      orders.evictions.push_back({victim, preemption.preemptor, preemption.claim.grace_ends - now});
+    }
   }
   state_.apply(decisions_, now);
   return orders;

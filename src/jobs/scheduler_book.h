@@ -49,6 +49,7 @@ class SchedulerBook {
   struct Eviction {
     JobId victim;
     JobId on_behalf_of;
+    Duration grace{0};  ///< Of the preemptor's queue.
   };
   struct Orders {
     std::vector<Launch> launches;
@@ -65,7 +66,7 @@ class SchedulerBook {
   /// When the job would start if others ran as long as their users' last ones did and nothing else came: never what is promised, never what
   /// decides. None: it is not known, or more than kPlannedJobsMax wait. Kept for a while, since one answer plans for all.
   std::optional<TimePoint> planned_start(JobId id, TimePoint now);
-  static constexpr std::size_t kPlannedJobsMax = 1'000;
+  static constexpr std::size_t kPlannedJobsMax = 250;
   const sched::SchedulerState& state() const { return state_; }
 
  private:

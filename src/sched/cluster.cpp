@@ -31,10 +31,11 @@ bool same_constraints(const Constraints* a, const Constraints* b) {
   return a != nullptr && b != nullptr && *a == *b;
 }
 
+constexpr std::uint32_t kSlotsMax = 1'000'000;
+
 std::uint32_t slots_of(const NodeFree& free, const ShapeFit& shape) {
-  constexpr std::uint32_t kAll = 1'000'000;
   const std::int32_t most = shape.constraints ? shape.constraints->tasks_per_node_max : 0;
-  return free.slots(shape.demand, most > 0 ? static_cast<std::uint32_t>(most) : kAll);
+  return free.slots(shape.demand, most > 0 ? static_cast<std::uint32_t>(most) : kSlotsMax);
 }
 
 }  // namespace
@@ -187,7 +188,7 @@ void ClusterSnapshot::judge(NodeIndex node, ShapeFit& shape) {
   const bool allowed = shape.constraints == nullptr ? state.info->taints.empty() : allows(*state.info, *shape.constraints);
   if (!allowed || state.gone) return;
   shape.allowed.insert(node);
-  shape.total_empty += slots_of(empty_node(state.info->capacity), shape);
+  shape.total_empty += state.info->capacity_known ? slots_of(empty_node(state.info->capacity), shape) : kSlotsMax;
   refresh(node, shape);
 }
 

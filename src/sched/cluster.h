@@ -19,8 +19,9 @@ struct NodeInfo {
   std::string pool = "default";
   std::map<std::string, std::string> labels;
   std::set<std::string> taints;
-  std::string rack;         ///< Empty: unknown, a rack of its own.
-  std::string switch_name;  ///< Within the rack.
+  std::string rack;            ///< Empty: unknown, a rack of its own.
+  std::string switch_name;     ///< Within the rack.
+  bool capacity_known = true;  ///< False: it has not called in yet, and may have anything. It must not be ready then.
 
   bool operator==(const NodeInfo&) const = default;
 };

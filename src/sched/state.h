@@ -26,8 +26,11 @@ class SchedulerState {
   void resize(JobId id, const Placement& nodes, TimePoint now);
   /// An evicted job waits again, with its place.
   void requeue(const RunningJob& job, TimePoint eligible_at);
-  /// An outside event that this class did not see: nodes, quotas, settings.
-  void touch() { ++queue.epoch; }
+  /// An outside event that this class did not see: nodes, quotas, settings. There may be more room now, so kept promises are tried again.
+  void touch() {
+    ++queue.epoch;
+    queue.ended_since_plan = true;
+  }
 
   std::uint64_t next_seq() const { return next_seq_; }
 

@@ -75,8 +75,8 @@ class CrashingBackend final : public exec::ExecutionBackend {
   void launch(const exec::GangLaunch& launch) override {
     around("a launch", [&] { inner_.launch(launch); });
   }
-  void stop(const AttemptKey& attempt, exec::StopReason reason) override {
-    around("a stop", [&] { inner_.stop(attempt, reason); });
+  void stop(const AttemptKey& attempt, exec::StopReason reason, Duration grace_max) override {
+    around("a stop", [&] { inner_.stop(attempt, reason, grace_max); });
   }
   void request_checkpoint(const AttemptKey& attempt) override { inner_.request_checkpoint(attempt); }
   void forget(const AttemptKey& attempt) override {

@@ -71,9 +71,11 @@ void AgentPool::for_each_rank(const AttemptKey& attempt, Change change) {
   }
 }
 
-void AgentPool::stop(const AttemptKey& attempt, exec::StopReason) {
-  for_each_rank(attempt, [](Node&, auto& it) {
-    const bool first = !std::exchange(it->second.desired.stop, true);
+void AgentPool::stop(const AttemptKey& attempt, exec::StopReason, Duration grace_max) {
+  for_each_rank(attempt, [grace_max](Node&, auto& it) {
+    exec::DesiredRank& desired = it->second.desired;
+    const bool first = !std::exchange(desired.stop, true);
+    if (first) desired.launch.grace = std::min(desired.launch.grace, grace_max);
     ++it;
     return first;
   });

@@ -56,7 +56,7 @@ class AgentPool final : public exec::ExecutionBackend {
   void set_observer(exec::AttemptObserver& observer) override { observer_ = &observer; }
   std::vector<exec::NodeView> nodes() const override;
   void launch(const exec::GangLaunch& launch) override;
-  void stop(const AttemptKey& attempt, exec::StopReason reason) override;
+  void stop(const AttemptKey& attempt, exec::StopReason reason, Duration grace_max) override;
   void request_checkpoint(const AttemptKey& attempt) override;
   void forget(const AttemptKey& attempt) override;
   void adopt(const exec::GangLaunch& launch) override;

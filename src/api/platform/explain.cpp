@@ -55,7 +55,7 @@ Document state_explanation(const jobs::Job& job) {
   return body;
 }
 
-Document wait_explanation(const jobs::Job& job, const sched::Explanation& explanation, const std::vector<sched::Fix>& fixes,
+Document wait_explanation(const jobs::Job& job, const sched::Explanation& explanation, const Result<std::vector<sched::Fix>>& fixes,
                           std::optional<TimePoint> planned_start) {
   Document body = state_explanation(job);
   body.set("code", std::string(sched::name_of(explanation.reason)));
@@ -72,7 +72,8 @@ Document wait_explanation(const jobs::Job& job, const sched::Explanation& explan
   body.set("also", std::move(also));
   body.set("shortfalls", histogram(explanation));
   body.set("nodes", nodes(explanation));
-  body.set("fix", fix_list(fixes));
+  body.set("fix", fixes.ok() ? fix_list(*fixes) : Document::array());
+  if (!fixes.ok()) body.set("fix_error", fixes.error().message);
   return body;
 }
 

@@ -178,8 +178,8 @@ void explain(JobContext context, const net::Request& request, const net::Respond
     context.strand.post([context, responder, found = *job] {
       const Result<sched::Explanation> waits = context.jobs.explain(found.id);
       const Result<std::vector<sched::Fix>> fixes = context.jobs.fixes(found.id);
-      const Document body = waits.ok() && fixes.ok() ? wait_explanation(found, *waits, *fixes, context.jobs.planned_start(found.id))
-                                                     : state_explanation(found);
+      const Document body =
+          waits.ok() ? wait_explanation(found, *waits, fixes, context.jobs.planned_start(found.id)) : state_explanation(found);
       responder->respond(net::json_response(200, body));
     });
   });

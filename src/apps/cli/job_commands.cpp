@@ -182,6 +182,7 @@ std::string explanation_text(const Document& shown) {
   for (const Document& fix : shown["fix"].items()) {
     if (fix.find("to") != nullptr) fixes += fmt::format("  {:<9} {}\n", fix["dimension"].text(), fix["text"].text());
   }
+  if (const Document* error = shown.find("fix_error")) text += error->text() + "\n";
   if (!fixes.empty()) text += "Any one of these would start it now:\n" + fixes;
   return text;
 }

@@ -99,7 +99,7 @@ TEST_P(ExecutionBackendContract, repeated_launch_is_one_launch) {
   const GangLaunch launch = gang(1, {"a"});
   backend().launch(launch);
   harness->report_running(rank_of(launch, 0));
-  backend().stop(launch.attempt, StopReason::kCancel);
+  backend().stop(launch.attempt, StopReason::kCancel, Duration::max());
   backend().launch(launch);
   harness->settle();
   EXPECT_TRUE(harness->stop_asked(rank_of(launch, 0))) << "a launch that comes again takes nothing back";
@@ -110,8 +110,8 @@ TEST_P(ExecutionBackendContract, stop_reaches_every_rank_of_the_attempt_and_no_o
   const GangLaunch second = gang(2, {"a"});
   backend().launch(first);
   backend().launch(second);
-  backend().stop(first.attempt, StopReason::kPreempt);
-  backend().stop(first.attempt, StopReason::kPreempt);
+  backend().stop(first.attempt, StopReason::kPreempt, Duration::max());
+  backend().stop(first.attempt, StopReason::kPreempt, Duration::max());
   harness->settle();
   EXPECT_TRUE(harness->stop_asked(rank_of(first, 0)));
   EXPECT_TRUE(harness->stop_asked(rank_of(first, 1)));
@@ -144,7 +144,7 @@ TEST_P(ExecutionBackendContract, forgotten_attempt_is_dropped_by_its_nodes_and_r
 
 TEST_P(ExecutionBackendContract, calls_about_unknown_attempts_change_nothing) {
   const AttemptKey unknown{JobId(99), AttemptNumber(1)};
-  backend().stop(unknown, StopReason::kDrain);
+  backend().stop(unknown, StopReason::kDrain, Duration::max());
   backend().request_checkpoint(unknown);
   backend().forget(unknown);
   harness->settle();

@@ -65,7 +65,7 @@ class FakeExecutionBackend final : public ExecutionBackend {
   }
   void launch(const GangLaunch& launch) override { want(launch, false); }
   void adopt(const GangLaunch& launch) override { want(launch, true); }
-  void stop(const AttemptKey& attempt, StopReason) override {
+  void stop(const AttemptKey& attempt, StopReason, Duration) override {
     for_each(attempt, [](Rank& rank) { rank.stop = true; });
   }
   void request_checkpoint(const AttemptKey& attempt) override {

@@ -30,8 +30,8 @@ class FaultyExecutionBackend final : public ExecutionBackend, private AttemptObs
     if (!std::exchange(lose_launch_, false)) return inner_.launch(launch);
     for (const RankLaunch& rank : launch.ranks) lost_.push_back(rank.rank);
   }
-  void stop(const AttemptKey& attempt, StopReason reason) override {
-    if (!std::exchange(swallow_stop_, false)) inner_.stop(attempt, reason);
+  void stop(const AttemptKey& attempt, StopReason reason, Duration grace_max) override {
+    if (!std::exchange(swallow_stop_, false)) inner_.stop(attempt, reason, grace_max);
   }
   void request_checkpoint(const AttemptKey& attempt) override { inner_.request_checkpoint(attempt); }
   void forget(const AttemptKey& attempt) override { inner_.forget(attempt); }

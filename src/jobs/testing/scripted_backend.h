@@ -16,6 +16,7 @@ class ScriptedBackend final : public exec::ExecutionBackend {
   /// "launch 1.1", "stop 1.1 cancel", "adopt 1.1", "forget 1.1" in the order of the calls.
   std::vector<std::string> calls;
   std::map<AttemptKey, exec::GangLaunch> launches;
+  std::map<AttemptKey, Duration> graces;  ///< Of attempts that were stopped: what their ranks have.
   exec::AttemptObserver* observer = nullptr;
 
   void add_node(const std::string& name, std::int64_t cores) { views.push_back({{name}, {cores * 1000, cores << 30, 0}, true}); }
@@ -26,13 +27,14 @@ class ScriptedBackend final : public exec::ExecutionBackend {
     launches[launch.attempt] = launch;
     calls.push_back("launch " + text_of(launch.attempt));
   }
-  void stop(const AttemptKey& attempt, exec::StopReason reason) override {
+  void stop(const AttemptKey& attempt, exec::StopReason reason, Duration grace_max) override {
     static const std::map<exec::StopReason, std::string> kNames{{exec::StopReason::kCancel, "cancel"},
                                                                 {exec::StopReason::kPreempt, "preempt"},
                                                                 {exec::StopReason::kLimit, "limit"},
                                                                 {exec::StopReason::kDrain, "drain"},
                                                                 {exec::StopReason::kGangFailed, "gang_failed"}};
     calls.push_back("stop " + text_of(attempt) + " " + kNames.at(reason));
+    graces[attempt] = std::min(grace_max, launches[attempt].ranks.empty() ? grace_max : launches[attempt].ranks[0].grace);
   }
   void request_checkpoint(const AttemptKey& attempt) override { calls.push_back("checkpoint " + text_of(attempt)); }
   void forget(const AttemptKey& attempt) override { calls.push_back("forget " + text_of(attempt)); }

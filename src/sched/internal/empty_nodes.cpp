@@ -24,7 +24,7 @@ bool fits_when_empty(const ClusterSnapshot& cluster, const JobSnapshot& job, con
   for (const NodeState& node : cluster.nodes()) {
     if (!counts(node) || !allows(*node.info, constraints)) continue;
     std::int64_t& here = slots[domain_of(*node.info, level)];
-    here += empty_node(node.info->capacity).slots(job.demand, most);
+    here += node.info->capacity_known ? empty_node(node.info->capacity).slots(job.demand, most) : most;
     if (here >= needed) return true;
   }
   return false;

@@ -34,7 +34,7 @@ std::vector<Kind> kinds_of(const ClusterSnapshot& cluster, const JobSnapshot& jo
   std::vector<NodeInfo> seen;
   for (NodeIndex index = 0; index < cluster.nodes().size(); ++index) {
     const NodeState& node = cluster.node(index);
-    if (node.gone) continue;
+    if (node.gone || !node.info->capacity_known) continue;
     Kind kind{.info = *node.info, .like = node.info->name.text};
     kind.info.name.text.clear();
     NodeInfo looks = kind.info;
@@ -56,6 +56,7 @@ std::optional<NodeLike> node_that_helps(const SchedulerState& state, const JobSn
   if (kinds.size() > kKindsTried) kinds.resize(kKindsTried);
   QueueSnapshot queue = state.queue;
   ++queue.epoch;
+  queue.ended_since_plan = true;  // As SchedulerState::touch, without a copy of the whole state for each try.
   for (Kind& kind : kinds) {
     std::string name = kind.like + "-more";
     while (state.cluster.find_node({name})) name += "-more";

@@ -41,6 +41,7 @@ class QuotaSearch {
     QueueSettings settings = fork_.queue.queue(queue_).settings;
     settings.nominal = nominal;
     CHECK(fork_.queue.configure(queue_, std::move(settings)).ok(), "the policies stay as they were");
+    fork_.touch();
     return decide();
   }
 

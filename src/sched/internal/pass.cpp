@@ -48,6 +48,9 @@ void Pass::wake(TimePoint time) {
   decisions_.wake_at = decisions_.wake_at ? std::min(*decisions_.wake_at, time) : time;
 }
 
+/// A promise for the next moment waits for a job that is past its limit and leaves when it has saved its work: its end is an event.
+void Pass::wake_for_promise(TimePoint start) { wake(start > now_ + kMoment ? start : now_ + kOverrun); }
+
 bool Pass::line_is_stopped(QueueIndex leaf) const {
   for (QueueIndex queue = leaf; queue != kNoIndex; queue = queue_.queue(queue).parent) {
     if (queue_.queue(queue).settings.state == QueueSettings::State::kStopped) return true;
@@ -318,7 +321,7 @@ bool Pass::react(Line& line, const JobSnapshot& job, const Obstacle& obstacle) {
     if (std::optional<Reservation> reservation = reserve(job)) {
       availability().hold(job.demand, reservation->nodes, reservation->start, end_after(reservation->start, job.walltime));
       told.at = reservation->start;
-      wake(queue.backfill->keeps_reservations() ? reservation->start : kNever);
+      if (queue.backfill->keeps_reservations()) wake_for_promise(reservation->start);
       protected_.emplace_back(reservation->start, job.id);
       promise(job, std::move(reservation));
       ++line.reservations;

@@ -41,7 +41,8 @@ class Pass {
   std::uint64_t version() const { return version_; }
 
  private:
-  static constexpr Duration kMoment{1};  ///< "Now" as a window.
+  static constexpr Duration kMoment{1};           ///< "Now" as a window.
+  static constexpr Duration kOverrun{1'000'000};  ///< How soon a job past its limit is looked at again.
 
   /// One leaf of the queue tree during the pass.
   struct Line {
@@ -119,6 +120,7 @@ class Pass {
   void grow_gangs();
   void drop_stale_promises();
   void wake(TimePoint time);
+  void wake_for_promise(TimePoint start);
 
   const ClusterSnapshot& cluster_;
   const QueueSnapshot& queue_;

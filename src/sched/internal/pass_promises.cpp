@@ -135,7 +135,7 @@ bool Pass::keep_promise(Line& line, const JobSnapshot& job) {
   const Reservation& kept = *job.reservation;
   const TimePoint begins = std::max(kept.start, now_);
   if (!queue_.ended_since_plan && kept.start > now_) {
-    wake(kept.start);
+    wake_for_promise(kept.start);
     wait(line, job, {.reason = Reason::kWaitingForReservation, .needed = job.tasks, .blocker = job.id, .at = kept.start});
     return true;
   }
@@ -150,15 +150,23 @@ bool Pass::keep_promise(Line& line, const JobSnapshot& job) {
     return true;
   }
   if (try_start(line, job, obstacle)) return true;
-  std::optional<Reservation> moved = reserve(job);
+  const bool for_room = obstacle.reason >= Reason::kTopologyPlacementFailed;
+  if (!for_room && kept.start <= now_) {
+    // Its time has come and its quota forbids it: nobody may be kept waiting for that.
+    promise(job, std::nullopt);
+    wake(now_ + kMoment);
+    wait(line, job, obstacle);
+    return true;
+  }
+  std::optional<Reservation> moved = for_room ? reserve(job) : kept;
   // An earlier place would be news; a later one can only come from room that was lost, and then the promise cannot be kept as it was.
   if (moved && moved->start > kept.start && kept.start > now_) moved = kept;
   if (moved) {
     availability().hold(job.demand, moved->nodes, moved->start, end_after(moved->start, job.walltime));
-    wake(moved->start);
+    wake_for_promise(moved->start);
     obstacle.at = moved->start;
-    obstacle.reason = Reason::kWaitingForReservation;
-    obstacle.blocker = job.id;
+    if (for_room) obstacle.reason = Reason::kWaitingForReservation;
+    if (for_room) obstacle.blocker = job.id;
   }
   promise(job, std::move(moved));
   ++version_;

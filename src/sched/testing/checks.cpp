@@ -212,7 +212,8 @@ Violation wakes_up_in_time(const PlannedPass& pass) {
   for (const auto& [id, reservation] : standing_reservations(pass)) {
     const JobSnapshot& job = *pass.before.queue.find(id);
     if (!pass.before.queue.queue(job.queue).backfill->keeps_reservations() || reservation.start <= pass.now) continue;
-    if (!wake || *wake > reservation.start) {
+    const TimePoint latest = reservation.start > pass.now + Duration(1) ? reservation.start : pass.now + std::chrono::seconds(1);
+    if (!wake || *wake > latest) {
       violation = fmt::format("nobody wakes up for the reservation of job {}", id.value);
     }
   }

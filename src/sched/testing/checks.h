@@ -44,7 +44,8 @@ Violation work_conserving(const PlannedPass& pass);
 /// quotas, limits of running jobs, preemption or a queue that counts nodes: these may take back what was promised.
 Violation reservations_never_move_later(const PlannedPass& pass);
 /// The next wake-up lies ahead, and is there when a job waits for the end of its backoff or for the start of a reservation that is kept.
-/// Other reservations start at a job's limit, which is an event.
+/// Other reservations start at a job's limit, which is an event;
+/// so is the end of a job past its limit, for which a second is soon enough.
 Violation wakes_up_in_time(const PlannedPass& pass);
 
 struct NamedCheck {

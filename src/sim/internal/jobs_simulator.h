@@ -72,7 +72,7 @@ class JobsSimulator final : private exec::ExecutionBackend {
   void set_observer(exec::AttemptObserver& observer) override { observer_ = &observer; }
   std::vector<exec::NodeView> nodes() const override { return views_; }
   void launch(const exec::GangLaunch& launch) override;
-  void stop(const AttemptKey& attempt, exec::StopReason reason) override;
+  void stop(const AttemptKey& attempt, exec::StopReason reason, Duration grace_max) override;
   void request_checkpoint(const AttemptKey& attempt) override;
   void forget(const AttemptKey&) override {}  ///< Nodes keep nothing about a rank that has exited.
   void adopt(const exec::GangLaunch& launch) override { JobsSimulator::launch(launch); }

@@ -58,7 +58,7 @@ void JobsSimulator::launch(const exec::GangLaunch& launch) {
 }
 
 /// A job that gives way checkpoints when that fits the grace; one that cannot, or is stopped for good, has nothing to wait for.
-void JobsSimulator::stop(const AttemptKey& attempt, exec::StopReason reason) {
+void JobsSimulator::stop(const AttemptKey& attempt, exec::StopReason reason, Duration grace_max) {
   const std::uint32_t number = running_job(attempt);
   if (number == kNoJob || runs_[number].stopped) return;
   const TraceJob& job = trace_.jobs[number];
@@ -68,7 +68,7 @@ void JobsSimulator::stop(const AttemptKey& attempt, exec::StopReason reason) {
   const Duration cost = job.checkpoint_cost;
   work.saved = work.saved_by(now_, job.checkpoint_interval);
   work.settle(now_);
-  work.saving = gives_way(run.stopped) && cost > Duration(0) && cost <= settings_.queue.preemption.grace;
+  work.saving = gives_way(run.stopped) && cost > Duration(0) && cost <= grace_max;
   work.leaving = true;
   ++work.generation;
   events_.push({work.saving ? now_ + cost : now_, EventKind::kLeave, number, work.generation});
