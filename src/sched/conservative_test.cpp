@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "sched/change.h"
 #include "sched/testing/backfill_comparison.h"
 #include "sched/testing/holdings.h"
 #include "sched/testing/schedule_files.h"
@@ -117,6 +118,23 @@ TEST(ConservativeBackfill, plan_without_an_event_changes_nothing) {
   const Decisions again = s.run(at(4s));
   EXPECT_TRUE(again.starts.empty());
   EXPECT_TRUE(again.reservations.empty());
+}
+
+TEST(ConservativeBackfill, node_that_joins_or_comes_back_is_used_at_once) {
+  for (const bool joins : {true, false}) {
+    Scenario s = Scenario::of_hosts(2, "conservative");
+    s.state.cluster.set_drained(1, true);
+    s.submit({.walltime = 100s});
+    const JobId waiting = s.submit({.walltime = 10s});
+    s.run(at(0s));
+    ASSERT_EQ(s.waiting(waiting).reservation->start, at(100s));
+    NodeInfo more = *s.state.cluster.node(0).info;
+    more.name.text = "new";
+    const Change change = joins ? Change(AddNodes{.node = more}) : Change(DrainNode{s.state.cluster.node(1).info->name, false});
+    ASSERT_TRUE(apply_change(s.state, change).ok());
+    s.run(at(1s));
+    EXPECT_TRUE(s.is_running(waiting)) << joins;
+  }
 }
 
 TEST(ReserveK, first_reserves_as_easy_does) {

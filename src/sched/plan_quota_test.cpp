@@ -59,6 +59,28 @@ TEST(Quota, borrow_limit_holds) {
   EXPECT_EQ(running_in(s, "a"), 6);
 }
 
+TEST(Quota, promised_job_that_its_quota_stops_says_so_and_holds_no_node) {
+  Scenario s;
+  const NodeIndex large = s.node("n1", {.cores = 4});
+  s.node("n2", {.cores = 1});
+  s.queue({.name = "free", .backfill = "conservative"});
+  s.queue({.name = "bound", .nominal = cores(4), .borrow_limit = {}, .backfill = "conservative"});
+  const JobId before = s.running_on({.cores = 4, .walltime = 10s, .queue = "free"}, tasks_on({{large, 1}}), at(0s));
+  const JobId promised = s.submit({.cores = 4, .walltime = 100s, .queue = "bound"});
+  s.run(at(0s));
+  ASSERT_EQ(s.waiting(promised).reservation->start, at(10s));
+  s.submit({.cores = 1, .queue = "bound", .queued_at = at(1s)});
+  s.run(at(1s));
+  s.end(before, at(10s));
+  const Decisions decisions = s.run(at(10s));
+  EXPECT_EQ(reason_of(decisions, s.state.queue, promised), Reason::kWaitingForQuota);
+  EXPECT_EQ(s.waiting(promised).reservation, std::nullopt);
+  EXPECT_LE(decisions.wake_at, at(10s) + Duration(1)) << "others get the node at once";
+  const JobId other = s.submit({.cores = 4, .walltime = 50s, .queue = "free", .queued_at = at(11s)});
+  s.run(at(11s));
+  EXPECT_TRUE(s.is_running(other));
+}
+
 TEST(Quota, lend_limit_holds) {
   Scenario s = two_queues({}, {.lend_limit = cores(1)});
   submit_to(s, "a", 10);
