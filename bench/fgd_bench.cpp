@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <string>
 
@@ -150,7 +151,8 @@ Result<GpuTrace> read_trace(Lists& lists, const std::string& workload) {
   return trace;
 }
 
-void measure(const std::string& workload, const GpuTrace& trace, const sched::PlacementPolicy& policy, int seeds) {
+/// Prints a line and answers the mean share of GPUs that is allocated, in percent.
+double measure(const std::string& workload, const GpuTrace& trace, const sched::PlacementPolicy& policy, int seeds) {
   const SystemClock clock;
   FillFigures sum;
   double least = 100;
@@ -178,17 +180,38 @@ void measure(const std::string& workload, const GpuTrace& trace, const sched::Pl
              workload, policy.info().name, trace.nodes.size(), kFirstSeed, seeds, sum.allocated, least, most, sum.fragmented, beside,
              seconds / static_cast<double>(sum.decisions) * 1e6);
   std::fflush(stdout);
+  return sum.allocated;
+}
+
+/// The policy of the paper comes within half a point of its published mean, and our own beats it.
+Result<void> check(const std::string& workload, const std::map<std::string, double>& allocated) {
+  constexpr double kHalfAPoint = 0.5;
+  const auto same = [&](const Published& each) { return each.workload == workload && each.policy == std::string_view("fgd"); };
+  const auto* const published = std::find_if(std::begin(kPublished), std::end(kPublished), same);
+  const auto fgd = allocated.find("fgd");
+  const auto ours = allocated.find("fgd_balanced");
+  if (published == std::end(kPublished) || fgd == allocated.end()) return {};
+  if (std::abs(fgd->second - published->allocated) > kHalfAPoint) {
+    return failed_precondition("bench.fgd", fmt::format("fgd is more than half a point from what was published for \"{}\"", workload));
+  }
+  if (ours != allocated.end() && ours->second <= fgd->second) {
+    return failed_precondition("bench.fgd", fmt::format("fgd_balanced does not beat fgd on \"{}\"", workload));
+  }
+  return {};
 }
 
 Result<void> measure_all(const std::string& workload, const GpuTrace& trace, int seeds, const std::vector<std::string>& names) {
+  std::map<std::string, double> allocated;
   if (names.empty()) {
-    for (const sched::PlacementPolicy* policy : sched::placement_policies()) measure(workload, trace, *policy, seeds);
+    for (const sched::PlacementPolicy* policy : sched::placement_policies()) {
+      allocated[policy->info().name] = measure(workload, trace, *policy, seeds);
+    }
   }
   for (const std::string& name : names) {
     ASSIGN_OR_RETURN(const sched::PlacementPolicy* policy, sched::find_placement_policy(name));
-    measure(workload, trace, *policy, seeds);
+    allocated[name] = measure(workload, trace, *policy, seeds);
   }
-  return {};
+  return check(workload, allocated);
 }
 
 Result<void> run(const std::vector<std::string>& arguments) {

@@ -1,7 +1,7 @@
 // Passes of conservative backfill over thousands of small jobs that share nodes: one to four of the 32 cores of a node and 5 to 1,400
 // minutes each. The first pass starts on an empty cluster and promises every job that does not fit nodes and a start. The following ones
-// come after the end of a running job, when every promise is looked at anew. `gang` jobs have up to four such tasks, `gpu` jobs ask for a
-// share of one of eight devices besides. One JSON line each.
+// come after the end of a running job, when every promise is looked at anew. `gang` jobs have up to four such tasks, `wide_gang` jobs up
+// to 64, `gpu` jobs ask for a share of one of eight devices besides. One JSON line each.
 #include <fmt/core.h>
 
 #include <cstdlib>
@@ -97,4 +97,5 @@ int main(int argc, char**) {
   run({.name = "cores", .nodes = small ? 8 : 50, .jobs = small ? 300 : 5'000, .target_ms = 2'000}, passes);
   run({.name = "gang", .nodes = 4, .jobs = jobs, .tasks_max = 4, .target_ms = 1'000}, passes);
   run({.name = "gpu", .nodes = 4, .jobs = jobs, .gpu = true, .target_ms = 1'000}, passes);
+  run({.name = "wide_gang", .nodes = small ? 20 : 500, .jobs = jobs, .tasks_max = 64, .target_ms = 1'000}, passes);
 }

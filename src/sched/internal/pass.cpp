@@ -281,14 +281,12 @@ Pass::Obstacle Pass::resource_obstacle(Line& line, const JobSnapshot& job) {
 bool Pass::try_preempt(Line& line, const JobSnapshot& job, Obstacle& obstacle) {
   const PreemptionSettings& settings = queue_.queue(job.queue).settings.preemption;
   if (!settings.enabled || job.claim) return false;
-  if (decisions_.preemptions.empty()) {
-    const auto minute_ago = now_ - std::chrono::minutes(1);
-    const auto recent = std::upper_bound(queue_.recent_evictions.begin(), queue_.recent_evictions.end(), minute_ago);
-    evictions_left_ = settings.evictions_per_minute_max - (queue_.recent_evictions.end() - recent);
-  }
-  if (evictions_left_ <= 0) return false;
-  EvictionAnswer answer =
-      plan_eviction({cluster_, queue_, availability(), quota_, leaving_, evictions_left_, now_, &decisions_, scorer(job)}, job);
+  // The budget is one for the whole cluster; each queue says how much of it may be used up when it evicts.
+  const auto minute_ago = std::upper_bound(queue_.recent_evictions.begin(), queue_.recent_evictions.end(), now_ - std::chrono::minutes(1));
+  const std::int64_t spent = queue_.recent_evictions.end() - minute_ago + static_cast<std::int64_t>(leaving_.size());
+  const std::int64_t left = settings.evictions_per_minute_max - spent;
+  if (left <= 0) return false;
+  EvictionAnswer answer = plan_eviction({cluster_, queue_, availability(), quota_, leaving_, left, now_, &decisions_, scorer(job)}, job);
   if (!answer.plan) {
     if (answer.refusal < obstacle.reason) obstacle.reason = answer.refusal;
     if (answer.protected_job.valid()) obstacle.blocker = answer.protected_job;
@@ -296,7 +294,6 @@ bool Pass::try_preempt(Line& line, const JobSnapshot& job, Obstacle& obstacle) {
   }
   Claim& claim = answer.plan->claim;
   leaving_.insert(claim.victims.begin(), claim.victims.end());
-  evictions_left_ -= static_cast<std::int64_t>(claim.victims.size());
   availability().hold(job.demand, claim.nodes, now_, kNever);
   quota_.charge(job.queue, job.demand.amounts * task_count(claim.nodes), 1);
   ++joining_[{job.queue, job.user}];

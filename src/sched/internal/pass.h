@@ -138,7 +138,6 @@ class Pass {
   std::map<std::pair<QueueIndex, UserIndex>, std::int64_t> joining_;  ///< Jobs of a user that started or got a claim.
   std::set<JobId> claimed_;                                           ///< Jobs with a claim that stands.
   std::vector<std::pair<TimePoint, JobId>> protected_;                ///< Reservations that were made or kept in this pass.
-  std::int64_t evictions_left_ = 0;
   std::uint64_t version_ = 0;
   Duration shortest_ = kForever;  ///< No waiting job of an open line has a shorter limit.
   std::uint64_t full_at_version_ = ~std::uint64_t{0};
