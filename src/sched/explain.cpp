@@ -228,8 +228,10 @@ std::string message_of(const SchedulerState& state, const Wait& wait, const JobS
   message += numbers_of(state, wait, job);
   const bool told = wait.reason == Reason::kWaitingForReservation && wait.at != kNever;
   if (wait.blocker.valid() && wait.blocker != job.id && !told) {
-    message +=
-        fmt::format(" Job {} {}.", wait.blocker.text(), wait.reason == Reason::kDependencyNotMet ? "has not ended" : "comes before it");
+    const char* does = "comes before it";
+    if (wait.reason == Reason::kDependencyNotMet) does = "has not ended";
+    if (wait.reason == Reason::kWaitingForPreempted) does = "gives way to it";
+    message += fmt::format(" Job {} {}.", wait.blocker.text(), does);
   }
   return message;
 }

@@ -19,11 +19,11 @@ queues:
   - name: vision
     owns_quota: true
     quota: {cpu: "1"}
-    preemption: {enabled: true, grace: 10s}
+    preemption: {enabled: true, grace: 2s}
   - name: language
     owns_quota: true
     quota: {cpu: "1"}
-    preemption: {enabled: true, grace: 10s}
+    preemption: {enabled: true, grace: 2s}
 """
 
 # Writes a checkpoint when it is asked to give way, and goes on from it.
@@ -59,6 +59,16 @@ class QuotaTest(unittest.TestCase):
         self.assertNotIn("gave way", server.logs(first))
         wait_until(lambda: server.job(second)["attempt"] == 2 and server.job(second)["state"] == "RUNNING",
                    what="the second attempt of the borrower")
+
+    def test_victim_that_will_not_leave_is_killed_after_the_grace_of_the_queue(self):
+        server = self.serve()
+        jobs = [server.submit("sh", "-c", "trap '' TERM; echo began; while :; do sleep 1; done", resources={"cpu": 1}, queue="vision",
+                              limits={"grace": "10m"}) for _ in range(2)]
+        for job in jobs:
+            wait_until(lambda job=job: "began" in server.logs(job), what="the start on a lent core")
+        owner = server.submit("true", resources={"cpu": 1}, queue="language")
+        self.assertRegex(server.cli("job", "explain", owner).stdout, r"WaitingForPreempted: .*Job \d gives way to it\.")
+        self.assertEqual(server.wait(owner)["state"], "SUCCEEDED")
 
     def test_job_is_told_that_room_is_made_for_it(self):
         server = self.serve()
