@@ -50,8 +50,8 @@ inline sched::SchedulerState pool(std::int64_t nodes, const std::string& backfil
   return state;
 }
 
-/// Jobs of 1 to 64 whole nodes (most are small) and 5 to 1,400 minutes.
-inline void submit_mixed(sched::SchedulerState& state, std::int64_t jobs, Rng& rng) {
+/// Jobs of 1 to 64 whole nodes (most are small) and 5 to 1,400 minutes. `wide`: 16 to 64 nodes, so that some nodes are free for nobody.
+inline void submit_mixed(sched::SchedulerState& state, std::int64_t jobs, Rng& rng, bool wide = false) {
   for (std::int64_t i = 1; i <= jobs; ++i) {
     sched::JobSnapshot job;
     job.id = JobId(static_cast<std::uint64_t>(i));
@@ -59,6 +59,7 @@ inline void submit_mixed(sched::SchedulerState& state, std::int64_t jobs, Rng& r
     job.demand.amounts[sched::kCpu] = 8000;
     job.tasks = static_cast<std::int32_t>(std::int64_t{1} << rng.below(7));
     job.tasks -= static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(job.tasks) / 2 + 1));
+    if (wide) job.tasks = static_cast<std::int32_t>(16 + rng.below(49));
     job.walltime = std::chrono::minutes(5 + rng.below(1396));
     state.submit(std::move(job));
   }
