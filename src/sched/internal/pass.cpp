@@ -296,7 +296,7 @@ bool Pass::try_preempt(Line& line, const JobSnapshot& job, Obstacle& obstacle) {
   leaving_.insert(claim.victims.begin(), claim.victims.end());
   availability().hold(job.demand, claim.nodes, now_, kNever);
   quota_.charge(job.queue, job.demand.amounts * task_count(claim.nodes), 1);
-  ++joining_[{job.queue, job.user}];
+  join(job, 1);
   for (Resize& shrink : answer.plan->shrinks) decisions_.shrinks.push_back(std::move(shrink));
   wait(line, job, {.reason = Reason::kWaitingForPreempted, .needed = job.tasks, .blocker = claim.first_to_give(), .at = claim.grace_ends});
   decisions_.preemptions.push_back({job.id, std::move(claim)});
@@ -373,6 +373,11 @@ void Pass::protect_by_count(Line& line, const JobSnapshot& job) {
   protected_.emplace_back(*shadow, job.id);
 }
 
+/// Counted only where it matters.
+void Pass::join(const JobSnapshot& job, int jobs) {
+  if (queue_.queue(job.queue).settings.running_jobs_per_user_max < kUnlimited) joining_[{job.queue, job.user}] += jobs;
+}
+
 void Pass::settle(JobId id) {
   const auto place = std::lower_bound(settled_.begin(), settled_.end(), id);
   if (place == settled_.end() || *place != id) settled_.insert(place, id);
@@ -394,7 +399,7 @@ void Pass::start(const JobSnapshot& job, Placement nodes) {
   availability().hold(job.demand, nodes, now_, end_after(now_, job.walltime));
   quota_.charge(job.queue, job.demand.amounts * tasks, 1);
   settle(job.id);
-  ++joining_[{job.queue, job.user}];
+  join(job, 1);
   decisions_.starts.push_back({job.id, std::move(nodes)});
   ++version_;
 }

@@ -102,6 +102,7 @@ class Pass {
   bool fits_usable_nodes(const JobSnapshot& job) const;
   std::optional<Reservation> reserve(const JobSnapshot& job);
   void protect_by_count(Line& line, const JobSnapshot& job);
+  void join(const JobSnapshot& job, int jobs);
   void settle(JobId id);
   void promise(const JobSnapshot& job, std::optional<Reservation> reservation);
   bool has_room(const JobSnapshot& job, const Placement& nodes, TimePoint until);

@@ -55,7 +55,7 @@ void Pass::hold_claim(const JobSnapshot& job) {
   availability().hold(job.demand, job.claim->nodes, now_, kNever);
   quota_.charge(job.queue, job.demand.amounts * task_count(job.claim->nodes), 1);
   claimed_.insert(job.id);
-  ++joining_[{job.queue, job.user}];
+  join(job, 1);
   ++version_;
 }
 
@@ -66,14 +66,14 @@ void Pass::settle_claim(const JobSnapshot& job, bool may_come) {
   availability().drop(job.demand, nodes, now_, kNever);
   quota_.charge(job.queue, claimed * -1, -1);
   if (has_room(job, nodes, now_ + kMoment) && !(may_come && quota_.refusal(job.queue, claimed))) {
-    --joining_[{job.queue, job.user}];
+    join(job, -1);
     start(job, nodes);
   } else if (may_come) {
     availability().hold(job.demand, nodes, now_, kNever);
     quota_.charge(job.queue, claimed, 1);
   } else {
     claimed_.erase(job.id);
-    --joining_[{job.queue, job.user}];
+    join(job, -1);
     decisions_.dropped_claims.push_back(job.id);
   }
 }
