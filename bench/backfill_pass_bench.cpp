@@ -42,14 +42,13 @@ void run(const std::string& policy, std::int64_t nodes, std::int64_t jobs, std::
     now += std::chrono::seconds(1 + rng.below(60));
     state.end(ends, now);
   }
-  fmt::print(
-      R"({{"benchmark": "backfill_pass", "policy": "{}", "nodes": {}, "pending": {}, "passes": {}, "jobs": "{}", "looked_at_max": {}, "first_starts": {}, )"
-      R"("first_reservations": {}, "first_ms": {:.2f}, "p50_ms": {:.2f}, "p99_ms": {:.2f}, "max_ms": {:.2f}, )"
-      R"("target_ms": {}, "seed": {}, "rss_mib": {:.0f}}})"
-      "\n",
-      policy, nodes, jobs, passes.size(), wide ? "wide" : "mixed", looked_at, first_starts, reservations, passes.front(),
-      bench::percentile(passes, 50), bench::percentile(passes, 99), bench::percentile(passes, 100), target_ms, kSeed,
-      bench::peak_rss_mib());
+  fmt::print(R"({{"benchmark": "backfill_pass", "policy": "{}", "nodes": {}, "pending": {}, "passes": {}, "jobs": "{}", )"
+             R"("looked_at_max": {}, "first_starts": {}, "first_reservations": {}, )"
+             R"("first_ms": {:.2f}, "p50_ms": {:.2f}, "p99_ms": {:.2f}, "max_ms": {:.2f}, "target_ms": {}, "seed": {}, "rss_mib": {:.0f}}})"
+             "\n",
+             policy, nodes, jobs, passes.size(), wide ? "wide" : "mixed", looked_at, first_starts, reservations, passes.front(),
+             bench::percentile(passes, 50), bench::percentile(passes, 99), bench::percentile(passes, 100), target_ms, kSeed,
+             bench::peak_rss_mib());
 }
 
 }  // namespace
