@@ -18,9 +18,10 @@ constexpr std::string_view kProgram = "trainyard-train";
 constexpr std::string_view kUsage = R"(Data-parallel training on packs: runs one rank of a job of kind train.
 
   trainyard-train                      runs the job that TRAINYARD_SPEC describes
-  trainyard-train local CONFIG WORKDIR TRAIN_PACK [VALIDATION_PACK [TEST_PACK]]
-                                       trains without a server: CONFIG is the job's config as JSON; spec, checkpoints, objects and the
-                                       exported model are written below WORKDIR; started again, it goes on from its last checkpoint
+  trainyard-train local CONFIG WORKDIR [TRAIN_PACK [VALIDATION_PACK [TEST_PACK]]]
+                                       trains without a server, and without a pack on made-up data: CONFIG is the job's config as
+                                       JSON; spec, checkpoints, objects and the exported model are written below WORKDIR; started
+                                       again, it goes on from its last checkpoint
   trainyard-train --version | --help
 
 SIGUSR1 writes a checkpoint, SIGTERM writes one and ends with 75.
