@@ -10,8 +10,9 @@ find_package(CLI11 REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(Protobuf REQUIRED)
+find_package(PostgreSQL REQUIRED)
 
-# Debian ships these two without a CMake configuration.
+# Debian ships these without a CMake configuration.
 function(plain_library target header library)
   find_path(${target}_include ${header} REQUIRED)
   find_library(${target}_library ${library} REQUIRED)
@@ -21,6 +22,7 @@ function(plain_library target header library)
 endfunction()
 plain_library(xxHash::xxhash xxhash.h xxhash)
 plain_library(Zstd::zstd zstd.h zstd)
+plain_library(Hiredis::hiredis hiredis/hiredis.h hiredis)
 
 if(TRAINYARD_BUILD_TESTS)
   find_package(GTest 1.12 REQUIRED)

@@ -31,9 +31,12 @@ class Row {
   std::vector<SqlValue> values_;
 };
 
-/// A connection that executes SQL in the dialect SQLite and PostgreSQL share (`INSERT .. ON CONFLICT`, `RETURNING`, `?` parameters).
-/// Errors: ALREADY_EXISTS "db.unique" for a violated UNIQUE or PRIMARY KEY, FAILED_PRECONDITION "db.constraint" for other constraints,
-/// RESOURCE_EXHAUSTED "io.disk_full", UNAVAILABLE "db.unavailable", DATA_LOSS "db.corrupt", INTERNAL "db.sql" for a faulty statement.
+/// A connection that executes SQL in the dialect SQLite and PostgreSQL share: `INSERT .. ON CONFLICT`, `RETURNING`, `?` parameters, the
+/// types BIGINT, DOUBLE PRECISION, TEXT (UTF-8 without NUL, compared byte by byte) and BLOB, written in capitals. Integers stand for truth.
+/// LIKE is case-sensitive in one and not in the other: use it on small letters alone. A statement that failed ends its transaction: what
+/// follows fails too, and nothing is committed. Errors: ALREADY_EXISTS "db.unique" for a violated UNIQUE or PRIMARY KEY,
+/// FAILED_PRECONDITION "db.constraint" for other constraints, RESOURCE_EXHAUSTED "io.disk_full", UNAVAILABLE "db.unavailable", DATA_LOSS
+/// "db.corrupt", INTERNAL "db.sql" for a faulty statement.
 class Connection {
  public:
   virtual ~Connection() = default;

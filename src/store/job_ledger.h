@@ -1,6 +1,7 @@
 #pragma once
+#include <cstddef>
+#include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,34 +37,49 @@ struct IdempotencyRecord {
   TimePoint created_at;
 };
 
+/// How many idempotency keys one commit drops at most, so that no commit takes long.
+inline constexpr std::size_t kForgottenKeysMax = 4096;
+
 /// Changes that become durable together or not at all.
 struct LedgerBatch {
-  std::vector<JobRecord> jobs;
-  std::vector<EventRecord> events;
+  std::vector<JobRecord> jobs;      ///< Of two records of one job the later counts.
+  std::vector<EventRecord> events;  ///< Their numbers go on from the last committed event without a gap.
   std::vector<IdempotencyRecord> idempotency;
-  bool empty() const { return jobs.empty() && events.empty() && idempotency.empty(); }
+  /// Drops keys that were made before this time, the oldest first and at most kForgottenKeysMax, before `idempotency` is written. Who
+  /// wants to be rid of more says so again in the next batch.
+  std::optional<TimePoint> forget_keys_before;
+  bool empty() const { return jobs.empty() && events.empty() && idempotency.empty() && !forget_keys_before; }
 };
 
 /// All that a starting server needs.
 struct LedgerRecovery {
-  std::vector<JobRecord> live_jobs;  ///< By id.
-  std::vector<IdempotencyRecord> idempotency;
-  JobId last_job;  ///< The highest id ever given.
+  std::vector<JobRecord> live_jobs;            ///< By id.
+  std::vector<IdempotencyRecord> idempotency;  ///< All that are not forgotten, oldest first.
+  JobId last_job;                              ///< The highest id ever given.
   EventNumber last_event;
+  std::uint64_t epoch = 0;  ///< Counts the recoveries of the installation: the fence of this holder's commits.
 };
 
-/// The durable truth about jobs. Errors of every method: RESOURCE_EXHAUSTED "io.disk_full", UNAVAILABLE, DATA_LOSS "ledger.corrupt".
-/// `commit` is called from one strand; the reads may be called from any thread and block.
+/// The durable truth about jobs. Errors of every method: RESOURCE_EXHAUSTED "io.disk_full", UNAVAILABLE "ledger.unavailable", DATA_LOSS
+/// "ledger.corrupt". `recover` and `commit` are called from one strand; the reads may be called from any thread and block.
+///
+/// Several processes may open one ledger, but only one holds it: the one that recovered last. Recovery raises the installation's epoch
+/// in the ledger itself, and every commit compares its holder's epoch with that in the transaction that makes it durable. A holder that
+/// was overtaken, however long it slept, changes nothing any more, and learns it from its next commit.
 class JobLedger {
  public:
   using Committed = std::function<void(Result<void>)>;
 
   virtual ~JobLedger() = default;
 
-  /// Loads the state of the last commit that was acknowledged.
+  /// Takes the ledger over: durably raises the epoch, then loads the state of the last commit that was acknowledged, to which no earlier
+  /// holder can add. Called once, before the first commit. A ledger that was opened for reading only raises nothing.
   virtual Result<LedgerRecovery> recover() = 0;
   /// Makes `batch` durable, then calls `done` exactly once, from a thread of the ledger's. Batches become durable in call order; at most
-  /// one call is in flight. After a failure every later commit fails too: nothing may be shown that a crash could undo.
+  /// one call is in flight. An empty batch is answered too, and tells whether the ledger is still held. After a failure every later
+  /// commit fails: nothing may be shown that a crash could undo. Errors: ABORTED "ledger.fenced" when another one has recovered
+  /// meanwhile (nothing of the batch is durable); FAILED_PRECONDITION "ledger.not_recovered" before `recover`; INTERNAL
+  /// "ledger.event_number" when event numbers leave a gap or repeat; any other error leaves open whether the batch is durable.
   virtual void commit(LedgerBatch batch, Committed done) = 0;
   /// Jobs with id < `before` (0 = from the newest), newest first, terminal ones included.
   virtual Result<std::vector<JobRecord>> list(JobId before, std::size_t limit) = 0;

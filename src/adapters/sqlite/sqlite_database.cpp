@@ -18,12 +18,29 @@ using internal::SessionSettings;
 using internal::Statement;
 using Work = std::function<Result<void>(store::Connection&)>;
 
-/// Lends a session to one piece of work.
+/// Lends a session to one piece of work, and remembers what failed: no other statement runs after that, and nothing is committed.
 class SessionConnection final : public store::Connection {
  public:
   explicit SessionConnection(Session& session) : session_(session) {}
 
   Result<std::vector<store::Row>> query(std::string_view sql, const std::vector<store::SqlValue>& parameters) override {
+    return noted([&] { return run_query(sql, parameters); });
+  }
+  Result<std::int64_t> execute(std::string_view sql, const std::vector<store::SqlValue>& parameters) override {
+    return noted([&] { return run_change(sql, parameters); });
+  }
+  const std::optional<Error>& failure() const { return failure_; }
+
+ private:
+  template <typename Run>
+  auto noted(const Run& run) -> decltype(run()) {
+    if (failure_) return *failure_;
+    auto result = run();
+    if (!result.ok()) failure_ = result.error();
+    return result;
+  }
+
+  Result<std::vector<store::Row>> run_query(std::string_view sql, const std::vector<store::SqlValue>& parameters) {
     ASSIGN_OR_RETURN(Statement statement, session_.prepare(sql));
     TRY(bind(statement, parameters, sql));
     std::vector<store::Row> rows;
@@ -37,7 +54,7 @@ class SessionConnection final : public store::Connection {
     }
   }
 
-  Result<std::int64_t> execute(std::string_view sql, const std::vector<store::SqlValue>& parameters) override {
+  Result<std::int64_t> run_change(std::string_view sql, const std::vector<store::SqlValue>& parameters) {
     ASSIGN_OR_RETURN(Statement statement, session_.prepare(sql));
     TRY(bind(statement, parameters, sql));
     const std::int64_t before = session_.total_changes();
@@ -45,7 +62,6 @@ class SessionConnection final : public store::Connection {
     return session_.total_changes() == before ? std::int64_t{0} : session_.last_changes();
   }
 
- private:
   static Result<void> bind(Statement& statement, const std::vector<store::SqlValue>& parameters, std::string_view sql) {
     if (statement.parameter_count() != static_cast<int>(parameters.size())) {
       return internal_error("db.sql", fmt::format("a statement takes {} parameters, not {}: {}", statement.parameter_count(),
@@ -56,6 +72,7 @@ class SessionConnection final : public store::Connection {
   }
 
   Session& session_;
+  std::optional<Error> failure_;
 };
 
 class SqliteDatabase final : public store::Database {
@@ -73,7 +90,9 @@ class SqliteDatabase final : public store::Database {
     }
     TRY(writer_->run("BEGIN IMMEDIATE"));
     SessionConnection connection(*writer_);
-    if (Result<void> done = work(connection); !done.ok()) {
+    Result<void> done = work(connection);
+    if (done.ok() && connection.failure()) done = *connection.failure();
+    if (!done.ok()) {
       writer_->roll_back();
       return done;
     }

@@ -1,16 +1,12 @@
 #include "adapters/sqlite/sqlite_job_ledger.h"
 
-#include <fmt/format.h>
-
-#include <condition_variable>
 #include <mutex>
-#include <optional>
-#include <thread>
 
 #include "adapters/sqlite/internal/ledger_tables.h"
 #include "adapters/sqlite/internal/session.h"
 #include "base/failpoint.h"
 #include "base/file.h"
+#include "store/ledger_writer.h"
 
 namespace trainyard::adapters::sqlite {
 namespace {
@@ -35,30 +31,16 @@ Result<T> as_ledger(Result<T> result) {
 class SqliteJobLedger final : public store::JobLedger {
  public:
   SqliteJobLedger(std::unique_ptr<Session> writer, std::unique_ptr<Session> reader, int checkpoint_pages)
-      : writer_(std::move(writer)), checkpoint_pages_(checkpoint_pages), reader_(std::move(reader)), thread_([this] { serve(); }) {}
+      : session_(std::move(writer)),
+        checkpoint_pages_(checkpoint_pages),
+        reader_(std::move(reader)),
+        writer_({.take_over = [this] { return take_over(); },
+                 .write = [this](const store::LedgerBatch& batch, std::uint64_t epoch) { return write(batch, epoch); },
+                 .after_answer = [this] { return checkpoint(); }}) {}
 
-  ~SqliteJobLedger() override {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    changed_.notify_one();
-    thread_.join();
-  }
+  Result<store::LedgerRecovery> recover() override { return writer_.recover(); }
+  void commit(store::LedgerBatch batch, Committed done) override { writer_.commit(std::move(batch), std::move(done)); }
 
-  void commit(store::LedgerBatch batch, Committed done) override {
-    {
-      const std::lock_guard lock(mutex_);
-      CHECK(!in_flight_, "one commit at most is in flight");
-      in_flight_ = true;
-      request_ = Request{std::move(batch), std::move(done)};
-    }
-    changed_.notify_one();
-  }
-
-  Result<store::LedgerRecovery> recover() override {
-    return read([](Session& session) { return internal::read_recovery(session); });
-  }
   Result<std::vector<store::JobRecord>> list(JobId before, std::size_t limit) override {
     return read([=](Session& session) { return internal::read_jobs(session, before, limit); });
   }
@@ -70,11 +52,6 @@ class SqliteJobLedger final : public store::JobLedger {
   }
 
  private:
-  struct Request {
-    store::LedgerBatch batch;
-    Committed done;
-  };
-
   /// Runs `work` in one snapshot.
   template <typename Work>
   auto read(const Work& work) -> decltype(work(std::declval<Session&>())) {
@@ -85,71 +62,57 @@ class SqliteJobLedger final : public store::JobLedger {
     return as_ledger(std::move(result));
   }
 
-  /// The ledger's thread: one request after the other until the ledger is destroyed and none waits.
-  void serve() {
-    for (;;) {
-      std::optional<Request> request;
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return stopping_ || request_.has_value(); });
-        request = std::exchange(request_, std::nullopt);
-      }
-      if (!request) return;
-      Result<void> result = write(request->batch);
-      {
-        const std::lock_guard lock(mutex_);
-        in_flight_ = false;
-      }
-      request->done(std::move(result));
-      // Between two commits, so that the answer above did not wait for it.
-      if (writer_ != nullptr && !failed_ && writer_->log_pages() >= checkpoint_pages_) note_failure(writer_->checkpoint());
+  Result<store::LedgerRecovery> take_over() {
+    // On a full disk nobody can commit, so that there is nothing to raise.
+    if (session_ != nullptr) {
+      const auto raise = [this]() -> Result<void> {
+        TRY(internal::raise_epoch(*session_));
+        return {};
+      };
+      TRY(as_ledger(transact(raise)));
     }
+    return read([](Session& session) { return internal::read_recovery(session); });
   }
 
-  Result<void> write(const store::LedgerBatch& batch) {
-    if (failed_) return *failed_;
-    if (writer_ == nullptr) {
+  Result<void> write(const store::LedgerBatch& batch, std::uint64_t epoch) {
+    if (session_ == nullptr) {
       return unavailable("ledger.read_only", "the ledger is open for reading only, free some space and restart the server");
     }
-    Result<void> result = transact(batch);
-    if (result.ok()) return result;
-    writer_->roll_back();
-    note_failure(result);
-    return ledger_error(std::move(result).error());
-  }
-
-  Result<void> transact(const store::LedgerBatch& batch) {
+    const auto write_all = [&]() -> Result<void> {
+      TRY(internal::check_epoch(*session_, epoch));
+      TRY(internal::write_batch(*session_, batch));
+      FAILPOINT("ledger.after_write_before_commit");
+      return {};
+    };
     FAILPOINT("ledger.before_commit");
-    TRY(writer_->run("BEGIN IMMEDIATE"));
-    TRY(internal::write_batch(*writer_, batch));
-    FAILPOINT("ledger.after_write_before_commit");
-    TRY(writer_->run("COMMIT"));
+    TRY(as_ledger(transact(write_all)));
     FAILPOINT("ledger.after_commit");
     return {};
   }
 
-  /// After a failure nothing more is written: what the disk holds is known only after a restart.
-  void note_failure(const Result<void>& result) {
-    if (result.ok()) return;
-    failed_ = ledger_error(result.error());
-    failed_->context.emplace_back("the ledger takes no commit after one that failed; restart the server");
+  /// Runs `work` in one durable transaction.
+  template <typename Work>
+  Result<void> transact(const Work& work) {
+    TRY(session_->run("BEGIN IMMEDIATE"));
+    Result<void> done = work();
+    if (done.ok()) done = session_->run("COMMIT");
+    if (!done.ok()) session_->roll_back();
+    return done;
   }
 
-  // Of the ledger's thread alone.
-  std::unique_ptr<Session> writer_;  ///< None in a ledger that is open for reading only.
+  /// Between two commits, so that no answer waits for it.
+  Result<void> checkpoint() {
+    if (session_ == nullptr || session_->log_pages() < checkpoint_pages_) return {};
+    return as_ledger(session_->checkpoint());
+  }
+
+  std::unique_ptr<Session> session_;  ///< Of the writer's steps; none in a ledger that is open for reading only.
   const int checkpoint_pages_;
-  std::optional<Error> failed_;
 
   std::mutex reader_mutex_;
   std::unique_ptr<Session> reader_;  // guarded by reader_mutex_
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<Request> request_;  // guarded by mutex_
-  bool in_flight_ = false;          // guarded by mutex_
-  bool stopping_ = false;           // guarded by mutex_
-
-  std::thread thread_;
+  store::LedgerWriter writer_;
 };
 
 Result<std::unique_ptr<store::JobLedger>> open_read_only_ledger(const SqliteJobLedgerSettings& settings) {
@@ -162,7 +125,7 @@ Result<std::unique_ptr<store::JobLedger>> open_read_only_ledger(const SqliteJobL
 Result<std::unique_ptr<store::JobLedger>> open_ledger(const SqliteJobLedgerSettings& settings) {
   TRY(internal::prepare_database_file(settings.path));
   ASSIGN_OR_RETURN(std::unique_ptr<Session> writer, Session::open({.path = settings.path, .own_checkpoints = true}));
-  TRY(internal::create_tables(*writer));
+  TRY(internal::prepare_tables(*writer));
   ASSIGN_OR_RETURN(const std::uint64_t size, file_size(settings.path));
   if (size <= settings.check_bytes_max) TRY(internal::check_pages(*writer));
   ASSIGN_OR_RETURN(std::unique_ptr<Session> reader, Session::open({.path = settings.path, .query_only = true}));

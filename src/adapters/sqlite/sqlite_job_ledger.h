@@ -13,8 +13,9 @@ struct SqliteJobLedgerSettings {
   bool read_only = false;       ///< Takes no commit (UNAVAILABLE "ledger.read_only") and writes nothing: for a ledger on a full disk.
 };
 
-/// Opens the ledger in one SQLite file (docs/formats/ledger.md). It has one thread, which writes, syncs and answers commits; a commit that
-/// waits when the ledger is destroyed is still carried out. Reads go through a connection of their own and check the checksum of every row.
+/// Opens the ledger in one SQLite file (docs/formats/ledger.md); one of an older version is brought to this one. It has one thread, which
+/// writes, syncs and answers commits; a commit that waits when the ledger is destroyed is still carried out. Reads go through a connection
+/// of their own and check the checksum of every row. Several processes may open the file; a commit waits up to 10 s for another's.
 /// Failpoints: "ledger.before_commit", "ledger.after_write_before_commit", "ledger.after_commit". Errors: RESOURCE_EXHAUSTED
 /// "io.disk_full", UNAVAILABLE "ledger.unavailable", DATA_LOSS "ledger.corrupt", FAILED_PRECONDITION "ledger.newer" for a file of a newer
 /// version.

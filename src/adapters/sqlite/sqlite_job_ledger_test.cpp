@@ -2,9 +2,15 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <thread>
 
 #include "adapters/sqlite/testing/temporary_ledger.h"
 #include "base/failpoint.h"
@@ -101,7 +107,8 @@ TEST_F(SqliteJobLedgerTest, failed_commit_ends_all_later_ones) {
   const Result<void> later = commit_and_wait(ledger, ledger_batch(3, 1));
   ASSERT_FALSE(later.ok());
   EXPECT_EQ(later.error().category, Category::kResourceExhausted);
-  EXPECT_EQ(ledger.recover().value().last_job, JobId(1)) << "reads go on and show what is durable";
+  EXPECT_EQ(ledger.list(JobId(), 1).value().front().id, JobId(1)) << "reads go on and show what is durable";
+  EXPECT_EQ(ledger.recover().error().id, "io.disk_full");
   EXPECT_EQ(temporary_.reopen().recover().value().last_job, JobId(1));
 }
 
@@ -119,7 +126,7 @@ TEST_F(SqliteJobLedgerTest, event_number_given_twice_fails_the_whole_batch) {
   LedgerBatch again = ledger_batch(2, 1);
   again.events[0].number = EventNumber(1);
   EXPECT_FALSE(commit_and_wait(ledger, again).ok());
-  EXPECT_EQ(ledger.recover().value().last_job, JobId(1));
+  EXPECT_EQ(temporary_.reopen().recover().value().last_job, JobId(1));
 }
 
 TEST_F(SqliteJobLedgerTest, log_is_moved_into_the_file_and_stays_short) {
@@ -140,7 +147,9 @@ TEST_F(SqliteJobLedgerTest, read_only_ledger_shows_what_is_durable_and_takes_not
   {
     auto reading = make_sqlite_job_ledger({.path = crashed.path(), .read_only = true});
     ASSERT_TRUE(reading.ok()) << reading.error().describe();
-    EXPECT_EQ((*reading)->recover().value().live_jobs.size(), 3u);
+    const LedgerRecovery recovery = (*reading)->recover().value();
+    EXPECT_EQ(recovery.live_jobs.size(), 3u);
+    EXPECT_EQ(recovery.epoch, 1u) << "nothing is raised";
     EXPECT_EQ(commit_and_wait(**reading, ledger_batch(4, 1)).error().id, "ledger.read_only");
   }
   EXPECT_EQ(read_file(crashed.path() + "-wal").value(), log) << "nothing was written";
@@ -153,12 +162,112 @@ TEST_F(SqliteJobLedgerTest, file_of_a_newer_version_or_of_another_kind_is_refuse
   temporary_.reopen();
   temporary_.close();
   std::string bytes = read_file(temporary_.path()).value();
-  bytes[63] = 2;  // The last byte of user_version in the SQLite header.
+  bytes[63] = 3;  // The last byte of user_version in the SQLite header.
   ASSERT_TRUE(write_file_atomically(temporary_.path(), bytes).ok());
   EXPECT_EQ(make_sqlite_job_ledger({.path = temporary_.path()}).error().id, "ledger.newer");
   bytes[71] = 1;  // The last byte of application_id.
   ASSERT_TRUE(write_file_atomically(temporary_.path(), bytes).ok());
   EXPECT_EQ(make_sqlite_job_ledger({.path = temporary_.path()}).error().id, "ledger.corrupt");
+}
+
+/// What version 1 of the format was, with a live job, a terminal one, an event and a key; the checksums are its own.
+constexpr const char* kVersion1 = R"sql(
+CREATE TABLE jobs(id INTEGER PRIMARY KEY, live INTEGER NOT NULL, changed_at INTEGER NOT NULL, crc INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE INDEX jobs_live ON jobs(id) WHERE live = 1;
+CREATE TABLE events(number INTEGER PRIMARY KEY, job INTEGER NOT NULL, time INTEGER NOT NULL, crc INTEGER NOT NULL, )sql"
+                                  R"sql(type TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX events_job ON events(job);
+CREATE TABLE idempotency(key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, job INTEGER NOT NULL, )sql"
+                                  R"sql(created_at INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
+PRAGMA application_id=0x54594c47;
+PRAGMA user_version=1;
+INSERT INTO jobs VALUES(1, 1, 7, 2001680573, '{"name":"old"}'), (2, 0, 8, 1907487416, '{"name":"done"}');
+INSERT INTO events VALUES(1, 1, 5, 308610919, 'submitted', '{}');
+INSERT INTO idempotency VALUES('key', 'print', 1, 5, 1674087426);
+)sql";
+
+void make_version_1(const std::string& path) {
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(database, kVersion1, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
+  sqlite3_close(database);
+}
+
+TEST_F(SqliteJobLedgerTest, file_of_version_1_is_brought_to_this_one_in_place) {
+  make_version_1(temporary_.path());
+  JobLedger& ledger = temporary_.reopen();
+  EXPECT_EQ(ledger.get(JobId(1)).value().body, R"({"name":"old"})");
+  EXPECT_FALSE(ledger.get(JobId(2)).value().live);
+  ASSERT_TRUE(
+      commit_and_wait(
+          ledger, {{{JobId(3), true, time_from_micros(9), "{}"}}, {{EventNumber(2), JobId(3), time_from_micros(9), "submitted", "{}"}}, {}})
+          .ok());
+  temporary_.reopen();
+  const LedgerRecovery recovery = temporary_.ledger().recover().value();
+  EXPECT_EQ(recovery.live_jobs.size(), 2u);
+  EXPECT_EQ(recovery.last_event, EventNumber(2));
+  EXPECT_EQ(recovery.epoch, 3u);
+  ASSERT_EQ(recovery.idempotency.size(), 1u);
+  EXPECT_EQ(recovery.idempotency[0].key, "key");
+}
+
+TEST_F(SqliteJobLedgerTest, file_of_version_1_is_read_on_a_full_disk_as_it_is) {
+  make_version_1(temporary_.path());
+  auto reading = make_sqlite_job_ledger({.path = temporary_.path(), .read_only = true});
+  ASSERT_TRUE(reading.ok()) << reading.error().describe();
+  const LedgerRecovery recovery = (*reading)->recover().value();
+  EXPECT_EQ(recovery.live_jobs.size(), 1u);
+  EXPECT_EQ(recovery.epoch, 0u);
+}
+
+TEST_F(SqliteJobLedgerTest, file_of_version_1_with_other_tables_is_refused) {
+  make_version_1(temporary_.path());
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(temporary_.path().c_str(), &database), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(database, "CREATE TABLE more(x)", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(database);
+  EXPECT_EQ(make_sqlite_job_ledger({.path = temporary_.path()}).error().id, "ledger.corrupt");
+}
+
+TEST_F(SqliteJobLedgerTest, fresh_file_opened_by_several_at_once_is_made_once) {
+  std::vector<std::jthread> openers;
+  std::mutex mutex;
+  std::set<std::uint64_t> epochs;
+  for (int i = 0; i < 4; ++i) {
+    openers.emplace_back([&] {
+      auto ledger = make_sqlite_job_ledger({.path = temporary_.path()});
+      ASSERT_TRUE(ledger.ok()) << ledger.error().describe();
+      const auto recovery = (*ledger)->recover();
+      ASSERT_TRUE(recovery.ok()) << recovery.error().describe();
+      const std::lock_guard lock(mutex);
+      epochs.insert(recovery->epoch);
+    });
+  }
+  openers.clear();
+  EXPECT_EQ(epochs, (std::set<std::uint64_t>{1, 2, 3, 4}));
+}
+
+TEST_F(SqliteJobLedgerTest, another_process_on_the_file_fences_this_one) {
+  int pipe_ends[2] = {};
+  ASSERT_EQ(::pipe2(pipe_ends, O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    char byte = 0;
+    if (::read(pipe_ends[0], &byte, 1) != 1) ::_exit(1);
+    auto other = make_sqlite_job_ledger({.path = temporary_.path()});
+    if (!other.ok() || !(*other)->recover().ok()) ::_exit(2);
+    ::_exit(commit_and_wait(**other, ledger_batch(2, 1)).ok() ? 0 : 3);
+  }
+  JobLedger& ledger = temporary_.reopen();
+  ASSERT_TRUE(commit_and_wait(ledger, ledger_batch(1, 1)).ok());
+  ASSERT_EQ(::write(pipe_ends[1], "g", 1), 1);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  ::close(pipe_ends[0]);
+  ::close(pipe_ends[1]);
+  EXPECT_EQ(commit_and_wait(ledger, ledger_batch(2, 1)).error().id, "ledger.fenced");
+  EXPECT_EQ(ledger.get(JobId(2)).value().body, ledger_batch(2, 1).jobs[0].body) << "what the other process committed";
 }
 
 /// Runs commits in a child process that dies at a failpoint; returns how many were acknowledged.
@@ -168,7 +277,7 @@ std::uint64_t commit_until_death(const std::string& path, const std::string& fai
   const pid_t child = ::fork();
   if (child == 0) {
     auto ledger = make_sqlite_job_ledger({.path = path, .checkpoint_pages = 20});
-    if (!ledger.ok() || !arm_failpoints(failpoint).ok()) ::_exit(1);
+    if (!ledger.ok() || !(*ledger)->recover().ok() || !arm_failpoints(failpoint).ok()) ::_exit(1);
     for (std::uint64_t i = 0; i < batches; ++i) {
       if (!commit_and_wait(**ledger, ledger_batch(1 + i * 10, 10)).ok()) ::_exit(2);
       if (::write(pipe_ends[1], "a", 1) != 1) ::_exit(3);
@@ -235,7 +344,7 @@ TEST_F(DamagedLedgerTest, flip_of_a_bit_in_the_file_is_found_or_harmless) {
   constexpr std::uint64_t kSeed = 20260117;
   SeededRng rng(kSeed);
   int found = 0;
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < 200; ++i) {
     const std::uint64_t bit = rng.below(clean_.size() * 8);
     std::string bytes = clean_;
     bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
@@ -244,7 +353,7 @@ TEST_F(DamagedLedgerTest, flip_of_a_bit_in_the_file_is_found_or_harmless) {
     EXPECT_TRUE(text == "ledger.corrupt" || text == "ledger.newer") << "seed " << kSeed << " bit " << bit << ": " << text.substr(0, 100);
     ++found;
   }
-  EXPECT_GT(found, 200) << "most of the file is data";
+  EXPECT_GT(found, 100) << "most of the file is data";
 }
 
 TEST_F(DamagedLedgerTest, file_cut_anywhere_is_found) {
@@ -262,7 +371,7 @@ TEST_F(DamagedLedgerTest, cut_log_recovers_a_prefix_of_the_commits) {
   }
   const std::string log = read_file(temporary_.path() + "-wal").value();
   std::size_t last_state = 0;
-  for (std::size_t size = 0; size <= log.size(); size += 1000) {
+  for (std::size_t size = 0; size <= log.size(); size += 2000) {
     const std::string text = text_of(clean_, log.substr(0, size));
     const auto state = static_cast<std::size_t>(std::find(states.begin(), states.end(), text) - states.begin());
     ASSERT_LT(state, states.size()) << "cut at " << size << ": " << text.substr(0, 100);
@@ -277,8 +386,8 @@ TEST_F(DamagedLedgerTest, flip_of_a_bit_in_the_log_is_found_or_costs_the_last_co
   for (std::uint64_t first = 241; first < 261; first += 5) ASSERT_TRUE(commit_and_wait(ledger, ledger_batch(first, 5)).ok());
   const std::string before_last = ledger_text(ledger);
   ASSERT_TRUE(commit_and_wait(ledger, ledger_batch(261, 5)).ok());
-  const std::string all = ledger_text(ledger);
   const std::string log = read_file(temporary_.path() + "-wal").value();
+  const std::string all = ledger_text(ledger);
   constexpr std::uint64_t kSeed = 20260118;
   SeededRng rng(kSeed);
   for (int i = 0; i < 200; ++i) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <thread>
 #include <vector>
@@ -10,7 +11,8 @@
 namespace trainyard::store::testing {
 
 /// What every Database does, in the SQL they share. `Harness` is default-constructible and has `Database& database()` and `void reopen()`,
-/// which leaves the database as a restarted process finds it.
+/// which leaves the database as a restarted process finds it. It may have `void start()`, which makes the database, or skips or fails the
+/// test.
 template <typename Harness>
 class DatabaseContract : public ::testing::Test {
  protected:
@@ -18,6 +20,8 @@ class DatabaseContract : public ::testing::Test {
 
   Database& database() { return harness_.database(); }
   void SetUp() override {
+    if constexpr (requires { harness_.start(); }) harness_.start();
+    if (this->IsSkipped() || this->HasFatalFailure()) return;
     ASSERT_TRUE(write("CREATE TABLE item(id BIGINT PRIMARY KEY, name TEXT UNIQUE, weight DOUBLE PRECISION, "
                       "parent BIGINT REFERENCES item(id))")
                     .ok());
@@ -195,11 +199,101 @@ TYPED_TEST_P(DatabaseContract, database_of_a_newer_version_is_refused) {
   EXPECT_EQ(this->id_of(older), "db.schema_newer");
 }
 
+TYPED_TEST_P(DatabaseContract, failed_statement_ends_its_transaction) {
+  ASSERT_TRUE(this->write("INSERT INTO item(id) VALUES(1)").ok());
+  const Result<void> done = this->database().write([](Connection& connection) -> Result<void> {
+    TRY(connection.execute("INSERT INTO item(id) VALUES(2)"));
+    EXPECT_FALSE(connection.execute("INSERT INTO item(id) VALUES(1)").ok());
+    EXPECT_FALSE(connection.query("SELECT 1").ok());
+    return {};  // The work does not notice.
+  });
+  EXPECT_EQ(this->id_of(done), "db.unique");
+  EXPECT_EQ(this->count(), 1);
+  EXPECT_TRUE(this->write("INSERT INTO item(id) VALUES(2)").ok()) << "the next transaction is clean";
+}
+
+TYPED_TEST_P(DatabaseContract, texts_are_in_the_order_of_their_bytes) {
+  const std::vector<std::string> names{"A", "Z", "a", "a b", "aa", "a\xcc\x88", "b", "z", "\xc3\x84", "\xc3\xa9"};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    ASSERT_TRUE(this->write("INSERT INTO item(id, name) VALUES(?, ?)", {static_cast<std::int64_t>(100 - i), names[i]}).ok());
+  }
+  ASSERT_TRUE(migrate(this->database(), "one", {{1, "ALTER TABLE item ADD COLUMN later TEXT;\nUPDATE item SET later = name"}}).ok());
+  for (const char* column : {"name", "later"}) {
+    std::vector<std::string> found;
+    for (const Row& row : this->read(std::string("SELECT ") + column + " FROM item ORDER BY " + column)) found.push_back(row.text(0));
+    std::vector<std::string> sorted = names;
+    std::sort(sorted.begin(), sorted.end());
+    EXPECT_EQ(found, sorted) << column;
+  }
+  EXPECT_EQ(this->read("SELECT COUNT(*) FROM item WHERE name >= ? AND name < ?", {std::string("a"), std::string("b")}).at(0).integer(0), 4);
+}
+
+TYPED_TEST_P(DatabaseContract, blobs_of_any_bytes_come_back) {
+  std::string bytes;
+  for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
+  ASSERT_TRUE(this->write("CREATE TABLE chunk(id BIGINT PRIMARY KEY, content BLOB NOT NULL)").ok());
+  ASSERT_TRUE(this->write("INSERT INTO chunk(id, content) VALUES(1, ?)", {bytes + bytes}).ok());
+  ASSERT_TRUE(this->write("INSERT INTO chunk(id, content) VALUES(2, ?)", {std::string()}).ok());
+  this->harness_.reopen();
+  const std::vector<Row> rows = this->read("SELECT content FROM chunk ORDER BY id");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].text(0), bytes + bytes);
+  EXPECT_EQ(rows[1].text(0), "");
+  EXPECT_EQ(this->read("SELECT id FROM chunk WHERE content = ?", {bytes + bytes}).size(), 1u);
+}
+
+TYPED_TEST_P(DatabaseContract, numbers_that_are_computed_keep_their_kind) {
+  ASSERT_TRUE(this->write("INSERT INTO item(id, weight) VALUES(1, 0.5), (2, 1.5), (9000000000, NULL)").ok());
+  const std::vector<Row> rows = this->read(
+      "SELECT SUM(id), COUNT(weight), SUM(weight), AVG(weight), MAX(id) + 1, COALESCE(MIN(weight), 0) "
+      "FROM item");
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].integer(0), 9'000'000'003);
+  EXPECT_EQ(rows[0].integer(1), 2);
+  EXPECT_EQ(rows[0].real(2), 2.0);
+  EXPECT_EQ(rows[0].real(3), 1.0);
+  EXPECT_EQ(rows[0].integer(4), 9'000'000'001);
+  EXPECT_EQ(rows[0].real(5), 0.5);
+  for (const double extreme : {0.1, 1e300, -5e-324, 123456789.123456789}) {
+    ASSERT_TRUE(this->write("UPDATE item SET weight = ? WHERE id = ?", {extreme, std::int64_t{1}}).ok());
+    EXPECT_EQ(this->read("SELECT weight FROM item WHERE weight = ?", {extreme}).at(0).real(0), extreme);
+  }
+}
+
+TYPED_TEST_P(DatabaseContract, parameters_stand_wherever_values_do) {
+  ASSERT_TRUE(this->write("INSERT INTO item(id, name) VALUES(1, 'a'), (2, 'b'), (3, 'c'), (4, NULL)").ok());
+  EXPECT_EQ(
+      this->read("SELECT id FROM item WHERE name IN (?, ?) ORDER BY id LIMIT ?", {std::string("a"), std::string("c"), std::int64_t{1}})
+          .size(),
+      1u);
+  EXPECT_EQ(this->read("SELECT id FROM item WHERE lower(name) LIKE ? ESCAPE '!'", {std::string("%b%")}).size(), 1u);
+  EXPECT_EQ(this->read("SELECT '?' FROM item WHERE id = ? -- ?", {std::int64_t{2}}).at(0).text(0), "?");
+  EXPECT_EQ(
+      this->read("SELECT id FROM item WHERE (id, COALESCE(name, '')) > (?, ?) ORDER BY id", {std::int64_t{2}, std::string("b")}).size(),
+      2u);
+}
+
+TYPED_TEST_P(DatabaseContract, two_that_migrate_at_once_apply_each_step_once) {
+  const std::vector<Migration> steps{{1, "CREATE TABLE a(x BIGINT);\nINSERT INTO a(x) VALUES(1)"}, {2, "INSERT INTO a(x) VALUES(2)"}};
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 2; ++i) {
+      threads.emplace_back([&] {
+        const Result<void> done = migrate(this->database(), "one", steps);
+        EXPECT_TRUE(done.ok()) << done.error().describe();
+      });
+    }
+  }
+  EXPECT_EQ(this->read("SELECT x FROM a").size(), 2u);
+}
+
 REGISTER_TYPED_TEST_SUITE_P(DatabaseContract, values_of_every_kind_come_back_after_a_restart, failed_work_is_rolled_back_whole,
                             changed_rows_are_counted_and_returned, violated_constraint_is_named, faulty_statement_is_an_internal_error,
                             statement_is_reused_with_new_parameters, concurrent_writes_are_serialised,
                             read_sees_one_snapshot_while_others_write, write_inside_a_read_is_refused,
                             migrations_run_once_in_order_and_per_component, failed_migration_leaves_the_steps_before_it,
-                            database_of_a_newer_version_is_refused);
+                            database_of_a_newer_version_is_refused, failed_statement_ends_its_transaction,
+                            texts_are_in_the_order_of_their_bytes, blobs_of_any_bytes_come_back, numbers_that_are_computed_keep_their_kind,
+                            parameters_stand_wherever_values_do, two_that_migrate_at_once_apply_each_step_once);
 
 }  // namespace trainyard::store::testing

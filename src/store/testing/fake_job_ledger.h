@@ -1,17 +1,97 @@
 #pragma once
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <utility>
 
 #include "store/job_ledger.h"
+#include "store/ledger_rules.h"
 
 namespace trainyard::store::testing {
 
-/// A ledger in memory. It outlives the service under test: a service made anew over the same fake finds what the old one made durable.
-/// By default `commit` answers before it returns, on the caller's thread; while commits are held it answers when the test says so.
-/// Thread-safe.
+/// What ledgers in memory open, as processes open one file. It outlives them. Thread-safe.
+class FakeLedgerStorage {
+ public:
+  LedgerRecovery take_over() {
+    const std::lock_guard lock(mutex_);
+    LedgerRecovery recovery;
+    recovery.epoch = ++epoch_;
+    for (const auto& [id, job] : jobs_) {
+      if (job.live) recovery.live_jobs.push_back(job);
+      recovery.last_job = id;
+    }
+    for (const auto& [key, record] : idempotency_) recovery.idempotency.push_back(record);
+    std::stable_sort(recovery.idempotency.begin(), recovery.idempotency.end(),
+                     [](const IdempotencyRecord& a, const IdempotencyRecord& b) { return a.created_at < b.created_at; });
+    if (!events_.empty()) recovery.last_event = events_.rbegin()->first;
+    return recovery;
+  }
+
+  Result<void> apply(LedgerBatch batch, std::uint64_t epoch) {
+    const std::lock_guard lock(mutex_);
+    if (epoch != epoch_) return fenced_ledger(epoch);
+    TRY(check_event_numbers(batch, events_.empty() ? EventNumber() : events_.rbegin()->first));
+    for (JobRecord& job : batch.jobs) jobs_.insert_or_assign(job.id, std::move(job));
+    for (EventRecord& event : batch.events) events_.emplace(event.number, std::move(event));
+    if (batch.forget_keys_before) forget_keys(*batch.forget_keys_before);
+    for (IdempotencyRecord& record : batch.idempotency) idempotency_.insert_or_assign(record.key, std::move(record));
+    return {};
+  }
+
+  std::vector<JobRecord> list(JobId before, std::size_t limit) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<JobRecord> page;
+    auto it = before.valid() ? jobs_.lower_bound(before) : jobs_.end();
+    while (it != jobs_.begin() && page.size() < limit) page.push_back((--it)->second);
+    return page;
+  }
+
+  Result<JobRecord> get(JobId id) const {
+    const std::lock_guard lock(mutex_);
+    const auto it = jobs_.find(id);
+    if (it == jobs_.end()) return unknown_ledger_job(id);
+    return it->second;
+  }
+
+  std::vector<EventRecord> events(EventNumber after, JobId job, std::size_t limit) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<EventRecord> page;
+    for (auto it = events_.upper_bound(after); it != events_.end() && page.size() < limit; ++it) {
+      if (!job.valid() || it->second.job == job) page.push_back(it->second);
+    }
+    return page;
+  }
+
+ private:
+  void forget_keys(TimePoint before) {
+    std::vector<std::pair<TimePoint, std::string>> old;
+    for (const auto& [key, record] : idempotency_) {
+      if (record.created_at < before) old.emplace_back(record.created_at, key);
+    }
+    std::sort(old.begin(), old.end());
+    old.resize(std::min(old.size(), kForgottenKeysMax));
+    for (const auto& [made, key] : old) idempotency_.erase(key);
+  }
+
+  mutable std::mutex mutex_;
+  // All below is guarded by mutex_.
+  std::uint64_t epoch_ = 0;
+  std::map<JobId, JobRecord> jobs_;
+  std::map<EventNumber, EventRecord> events_;
+  std::map<std::string, IdempotencyRecord> idempotency_;
+};
+
+/// A ledger in memory. By default `commit` answers before it returns, on the caller's thread; while commits are held it answers when the
+/// test says so. Unlike a real ledger it may be recovered again and again: a service made anew over the same fake finds what the old one
+/// made durable. Thread-safe.
 class FakeJobLedger final : public JobLedger {
  public:
+  /// Over storage of its own, which it holds from the start.
+  FakeJobLedger() : own_(std::make_unique<FakeLedgerStorage>()), storage_(*own_), epoch_(storage_.take_over().epoch) {}
+  /// Over storage that others may open too.
+  explicit FakeJobLedger(FakeLedgerStorage& storage) : storage_(storage) {}
+
   /// From now on a commit waits for `release`.
   void hold_commits() {
     const std::lock_guard lock(mutex_);
@@ -49,17 +129,14 @@ class FakeJobLedger final : public JobLedger {
 
   Result<LedgerRecovery> recover() override {
     const std::lock_guard lock(mutex_);
-    LedgerRecovery recovery;
-    for (const auto& [id, job] : jobs_) {
-      if (job.live) recovery.live_jobs.push_back(job);
-      recovery.last_job = id;
-    }
-    for (const auto& [key, record] : idempotency_) recovery.idempotency.push_back(record);
-    if (!events_.empty()) recovery.last_event = events_.rbegin()->first;
+    LedgerRecovery recovery = storage_.take_over();
+    epoch_ = recovery.epoch;
+    failed_.reset();
     return recovery;
   }
 
   void commit(LedgerBatch batch, Committed done) override {
+    Result<void> result;
     {
       const std::lock_guard lock(mutex_);
       CHECK(!waiting_.has_value(), "one commit at most is in flight");
@@ -67,33 +144,15 @@ class FakeJobLedger final : public JobLedger {
         waiting_ = Waiting{std::move(batch), std::move(done)};
         return;
       }
-      apply(std::move(batch));
+      result = apply(std::move(batch));
     }
-    done({});
+    done(std::move(result));
   }
 
-  Result<std::vector<JobRecord>> list(JobId before, std::size_t limit) override {
-    const std::lock_guard lock(mutex_);
-    std::vector<JobRecord> page;
-    auto it = before.valid() ? jobs_.lower_bound(before) : jobs_.end();
-    while (it != jobs_.begin() && page.size() < limit) page.push_back((--it)->second);
-    return page;
-  }
-
-  Result<JobRecord> get(JobId id) override {
-    const std::lock_guard lock(mutex_);
-    const auto it = jobs_.find(id);
-    if (it == jobs_.end()) return not_found("job.unknown", "there is no such job: " + id.text());
-    return it->second;
-  }
-
+  Result<std::vector<JobRecord>> list(JobId before, std::size_t limit) override { return storage_.list(before, limit); }
+  Result<JobRecord> get(JobId id) override { return storage_.get(id); }
   Result<std::vector<EventRecord>> events(EventNumber after, JobId job, std::size_t limit) override {
-    const std::lock_guard lock(mutex_);
-    std::vector<EventRecord> page;
-    for (auto it = events_.upper_bound(after); it != events_.end() && page.size() < limit; ++it) {
-      if (!job.valid() || it->second.job == job) page.push_back(it->second);
-    }
-    return page;
+    return storage_.events(after, job, limit);
   }
 
  private:
@@ -104,33 +163,36 @@ class FakeJobLedger final : public JobLedger {
 
   bool finish_waiting(bool durable, bool answered) {
     std::optional<Waiting> finished;
+    Result<void> result;
     {
       const std::lock_guard lock(mutex_);
       finished = std::exchange(waiting_, std::nullopt);
-      if (finished && durable) apply(std::move(finished->batch));
+      if (finished && durable) result = apply(std::move(finished->batch));
     }
-    if (finished && answered) finished->done({});
+    if (finished && answered) finished->done(std::move(result));
     return finished.has_value();
   }
 
-  void apply(LedgerBatch batch) {
-    for (JobRecord& job : batch.jobs) jobs_.insert_or_assign(job.id, std::move(job));
-    for (EventRecord& event : batch.events) {
-      CHECK(!events_.contains(event.number), "an event number is given once");
-      events_.emplace(event.number, std::move(event));
+  Result<void> apply(LedgerBatch batch) {
+    if (failed_) return *failed_;
+    if (epoch_ == 0) return failed_precondition("ledger.not_recovered", "a ledger is recovered before it takes a commit");
+    if (Result<void> applied = storage_.apply(std::move(batch), epoch_); !applied.ok()) {
+      failed_ = applied.error();
+      return applied;
     }
-    for (IdempotencyRecord& record : batch.idempotency) idempotency_.insert_or_assign(record.key, std::move(record));
     ++commit_count_;
+    return {};
   }
 
+  std::unique_ptr<FakeLedgerStorage> own_;
+  FakeLedgerStorage& storage_;
   mutable std::mutex mutex_;
   // All below is guarded by mutex_.
+  std::uint64_t epoch_ = 0;
+  std::optional<Error> failed_;
   bool holding_ = false;
   std::optional<Waiting> waiting_;
   std::size_t commit_count_ = 0;
-  std::map<JobId, JobRecord> jobs_;
-  std::map<EventNumber, EventRecord> events_;
-  std::map<std::string, IdempotencyRecord> idempotency_;
 };
 
 }  // namespace trainyard::store::testing

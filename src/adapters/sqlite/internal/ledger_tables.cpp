@@ -7,16 +7,18 @@
 #include <limits>
 #include <span>
 
-#include "base/checksum.h"
-#include "base/file.h"
+#include "store/ledger_rules.h"
 
 namespace trainyard::adapters::sqlite::internal {
 namespace {
 
-constexpr std::int64_t kApplicationId = 0x54594c47;  // "TYLG": tells a ledger from other SQLite files.
-constexpr std::int64_t kVersion = 1;
+using store::corrupt_ledger;
 
-constexpr std::array kTables{
+constexpr std::int64_t kApplicationId = 0x54594c47;  // "TYLG": tells a ledger from other SQLite files.
+constexpr std::int64_t kVersion = 2;
+
+/// The tables of version 1, and those that version 2 added behind them: a file that was migrated equals a fresh one.
+constexpr std::array kFirstTables{
     "CREATE TABLE jobs(id INTEGER PRIMARY KEY, live INTEGER NOT NULL, changed_at INTEGER NOT NULL, crc INTEGER NOT NULL, "
     "body TEXT NOT NULL)",
     "CREATE INDEX jobs_live ON jobs(id) WHERE live = 1",
@@ -26,6 +28,10 @@ constexpr std::array kTables{
     "CREATE TABLE idempotency(key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, job INTEGER NOT NULL, created_at INTEGER NOT NULL, "
     "crc INTEGER NOT NULL) WITHOUT ROWID",
 };
+constexpr std::array kSecondTables{
+    "CREATE TABLE holder(only INTEGER PRIMARY KEY CHECK(only = 1), epoch INTEGER NOT NULL, crc INTEGER NOT NULL)",
+    "CREATE INDEX idempotency_age ON idempotency(created_at)",
+};
 
 /// Rows that one statement writes: enough to make the cost of starting a statement small.
 constexpr std::size_t kRowsPerStatement = 32;
@@ -33,35 +39,9 @@ constexpr std::size_t kRowsPerStatement = 32;
 std::int64_t signed_of(std::uint64_t number) { return static_cast<std::int64_t>(number); }
 std::uint64_t unsigned_of(std::int64_t number) { return static_cast<std::uint64_t>(number); }
 
-/// CRC-32C over a sequence of columns; a text is summed with its length before it.
-class RowChecksum {
- public:
-  RowChecksum& add(std::uint64_t number) {
-    std::array<std::byte, 8> bytes{};
-    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(number >> (8 * i));
-    sum_ = crc32c(bytes, sum_);
-    return *this;
-  }
-  RowChecksum& add(std::int64_t number) { return add(unsigned_of(number)); }
-  RowChecksum& add(std::string_view text) {
-    add(std::uint64_t{text.size()});
-    sum_ = crc32c(as_bytes(text), sum_);
-    return *this;
-  }
-  std::int64_t value() const { return std::int64_t{sum_}; }
-
- private:
-  std::uint32_t sum_ = 0;
-};
-
-std::int64_t checksum_of(const store::JobRecord& job) {
-  return RowChecksum().add(job.id.value).add(std::int64_t{job.live}).add(micros(job.changed_at)).add(job.body).value();
-}
-std::int64_t checksum_of(const store::EventRecord& event) {
-  return RowChecksum().add(event.number.value).add(event.job.value).add(micros(event.time)).add(event.type).add(event.body).value();
-}
-std::int64_t checksum_of(const store::IdempotencyRecord& record) {
-  return RowChecksum().add(record.key).add(record.fingerprint).add(record.job.value).add(micros(record.created_at)).value();
+template <typename Record>
+std::int64_t crc_of(const Record& record) {
+  return std::int64_t{store::checksum_of(record)};
 }
 
 /// Binds parameters in order.
@@ -80,16 +60,16 @@ class Binder {
 };
 
 void bind_row(Binder& binder, const store::JobRecord& job) {
-  binder << signed_of(job.id.value) << std::int64_t{job.live} << std::int64_t{micros(job.changed_at)} << checksum_of(job)
+  binder << signed_of(job.id.value) << std::int64_t{job.live} << std::int64_t{micros(job.changed_at)} << crc_of(job)
          << std::string_view(job.body);
 }
 void bind_row(Binder& binder, const store::EventRecord& event) {
-  binder << signed_of(event.number.value) << signed_of(event.job.value) << std::int64_t{micros(event.time)} << checksum_of(event)
+  binder << signed_of(event.number.value) << signed_of(event.job.value) << std::int64_t{micros(event.time)} << crc_of(event)
          << std::string_view(event.type) << std::string_view(event.body);
 }
 void bind_row(Binder& binder, const store::IdempotencyRecord& record) {
   binder << std::string_view(record.key) << std::string_view(record.fingerprint) << signed_of(record.job.value)
-         << std::int64_t{micros(record.created_at)} << checksum_of(record);
+         << std::int64_t{micros(record.created_at)} << crc_of(record);
 }
 
 /// The text of a statement that writes several rows: "INSERT INTO table(columns) VALUES (?,?),(?,?) suffix".
@@ -138,26 +118,22 @@ Result<void> write_rows(Session& session, const Insert& insert, const std::vecto
   return {};
 }
 
-Error corrupt(std::string what) {
-  return data_loss("ledger.corrupt", "the ledger holds damaged data, restore it from a backup: " + std::move(what));
-}
-
 Result<store::JobRecord> job_of(const Statement& row) {
   store::JobRecord job{JobId(unsigned_of(row.integer(0))), row.integer(1) == 1, time_from_micros(row.integer(2)), row.text(4)};
-  if (row.integer(3) != checksum_of(job)) return corrupt("job " + job.id.text());
+  if (row.integer(3) != crc_of(job)) return corrupt_ledger("job " + job.id.text());
   return job;
 }
 
 Result<store::EventRecord> event_of(const Statement& row) {
   store::EventRecord event{EventNumber(unsigned_of(row.integer(0))), JobId(unsigned_of(row.integer(1))), time_from_micros(row.integer(2)),
                            row.text(4), row.text(5)};
-  if (row.integer(3) != checksum_of(event)) return corrupt("event " + event.number.text());
+  if (row.integer(3) != crc_of(event)) return corrupt_ledger("event " + event.number.text());
   return event;
 }
 
 Result<store::IdempotencyRecord> key_of(const Statement& row) {
   store::IdempotencyRecord record{row.text(0), row.text(1), JobId(unsigned_of(row.integer(2))), time_from_micros(row.integer(3))};
-  if (row.integer(4) != checksum_of(record)) return corrupt("an idempotency key");
+  if (row.integer(4) != crc_of(record)) return corrupt_ledger("an idempotency key");
   return record;
 }
 
@@ -176,52 +152,109 @@ std::int64_t limit_of(std::size_t limit) {
   return static_cast<std::int64_t>(std::min<std::size_t>(limit, std::numeric_limits<std::int64_t>::max()));
 }
 
-}  // namespace
-
-Result<void> check_tables(Session& session) {
-  ASSIGN_OR_RETURN(const std::int64_t version, session.integer("PRAGMA user_version"));
-  ASSIGN_OR_RETURN(const std::int64_t application, session.integer("PRAGMA application_id"));
-  if (application == kApplicationId && version > kVersion) {
-    return failed_precondition("ledger.newer",
-                               fmt::format("the ledger was written by a newer version of this program, install that version or restore a "
-                                           "backup; format {}, known here {}: {}",
-                                           version, kVersion, session.path()));
-  }
-  if (application != kApplicationId || version != kVersion) {
-    return data_loss("ledger.corrupt", "the file is no ledger, or a damaged one, name another file or restore it: " + session.path());
-  }
-  ASSIGN_OR_RETURN(Statement tables, session.prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"));
-  for (const std::string_view expected : kTables) {
-    ASSIGN_OR_RETURN(const bool found, tables.step());
-    if (!found || tables.text(0) != expected) return corrupt("the definition of a table");
-  }
-  ASSIGN_OR_RETURN(const bool more, tables.step());
-  if (more) return corrupt("there is a table too many");
-  return {};
-}
-
-Result<void> create_tables(Session& session) {
+Result<bool> is_fresh(Session& session) {
   ASSIGN_OR_RETURN(const std::int64_t version, session.integer("PRAGMA user_version"));
   ASSIGN_OR_RETURN(const std::int64_t application, session.integer("PRAGMA application_id"));
   ASSIGN_OR_RETURN(const std::int64_t objects, session.integer("SELECT COUNT(*) FROM sqlite_master"));
-  if (application != 0 || version != 0 || objects != 0) return check_tables(session);
-  TRY(session.run("BEGIN IMMEDIATE"));
-  for (const char* table : kTables) TRY(session.run(table));
+  return application == 0 && version == 0 && objects == 0;
+}
+
+Result<void> write_epoch(Session& session, std::uint64_t epoch) {
+  ASSIGN_OR_RETURN(Statement statement, session.prepare("INSERT INTO holder(only, epoch, crc) VALUES(1, ?, ?) "
+                                                        "ON CONFLICT(only) DO UPDATE SET epoch = excluded.epoch, crc = excluded.crc"));
+  Binder(statement) << signed_of(epoch) << crc_of(epoch);
+  return statement.run();
+}
+
+Result<std::uint64_t> read_epoch(Session& session) {
+  ASSIGN_OR_RETURN(Statement statement, session.prepare("SELECT epoch, crc FROM holder"));
+  ASSIGN_OR_RETURN(const bool found, statement.step());
+  if (!found) return corrupt_ledger("the epoch is gone");
+  const std::uint64_t epoch = unsigned_of(statement.integer(0));
+  if (statement.integer(1) != crc_of(epoch)) return corrupt_ledger("the epoch");
+  return epoch;
+}
+
+/// Makes what is missing, inside a transaction. Another process may have done so before it.
+Result<void> upgrade(Session& session) {
+  ASSIGN_OR_RETURN(const bool fresh, is_fresh(session));
+  std::int64_t version = 0;
+  if (!fresh) {
+    ASSIGN_OR_RETURN(version, check_tables(session));
+  }
+  if (version == kVersion) return {};
+  if (version < 1) {
+    for (const char* table : kFirstTables) TRY(session.run(table));
+  }
+  for (const char* table : kSecondTables) TRY(session.run(table));
+  TRY(write_epoch(session, 0));
   TRY(session.run(fmt::format("PRAGMA application_id={}", kApplicationId)));
-  TRY(session.run(fmt::format("PRAGMA user_version={}", kVersion)));
-  return session.run("COMMIT");
+  return session.run(fmt::format("PRAGMA user_version={}", kVersion));
+}
+
+Result<void> forget_keys(Session& session, TimePoint before) {
+  ASSIGN_OR_RETURN(Statement statement, session.prepare("DELETE FROM idempotency WHERE key IN "
+                                                        "(SELECT key FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?)"));
+  Binder(statement) << std::int64_t{micros(before)} << static_cast<std::int64_t>(store::kForgottenKeysMax);
+  return statement.run();
+}
+
+}  // namespace
+
+Result<std::int64_t> check_tables(Session& session) {
+  ASSIGN_OR_RETURN(const std::int64_t version, session.integer("PRAGMA user_version"));
+  ASSIGN_OR_RETURN(const std::int64_t application, session.integer("PRAGMA application_id"));
+  if (application == kApplicationId && version > kVersion) return store::newer_ledger(version, kVersion, session.path());
+  if (application != kApplicationId || version < 1) {
+    return data_loss("ledger.corrupt", "the file is no ledger, or a damaged one, name another file or restore it: " + session.path());
+  }
+  ASSIGN_OR_RETURN(Statement tables, session.prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"));
+  std::vector<std::string_view> expected(kFirstTables.begin(), kFirstTables.end());
+  if (version >= 2) expected.insert(expected.end(), kSecondTables.begin(), kSecondTables.end());
+  for (const std::string_view definition : expected) {
+    ASSIGN_OR_RETURN(const bool found, tables.step());
+    if (!found || tables.text(0) != definition) return corrupt_ledger("the definition of a table");
+  }
+  ASSIGN_OR_RETURN(const bool more, tables.step());
+  if (more) return corrupt_ledger("there is a table too many");
+  return version;
+}
+
+Result<void> prepare_tables(Session& session) {
+  ASSIGN_OR_RETURN(const bool fresh, is_fresh(session));
+  if (!fresh) {
+    ASSIGN_OR_RETURN(const std::int64_t version, check_tables(session));
+    if (version == kVersion) return {};
+  }
+  TRY(session.run("BEGIN IMMEDIATE"));
+  Result<void> done = upgrade(session);
+  if (done.ok()) done = session.run("COMMIT");
+  if (!done.ok()) session.roll_back();
+  return done;
 }
 
 Result<void> check_pages(Session& session) {
   ASSIGN_OR_RETURN(Statement check, session.prepare("PRAGMA integrity_check(1)"));
   ASSIGN_OR_RETURN(const bool answered, check.step());
   if (answered && check.text(0) == "ok") return {};
-  return corrupt(answered ? check.text(0) : std::string("the check of its pages had no answer"));
+  return corrupt_ledger(answered ? check.text(0) : std::string("the check of its pages had no answer"));
+}
+
+Result<std::uint64_t> raise_epoch(Session& session) {
+  ASSIGN_OR_RETURN(const std::uint64_t epoch, read_epoch(session));
+  TRY(write_epoch(session, epoch + 1));
+  return epoch + 1;
+}
+
+Result<void> check_epoch(Session& session, std::uint64_t epoch) {
+  ASSIGN_OR_RETURN(const std::uint64_t current, read_epoch(session));
+  return current == epoch ? Result<void>() : store::fenced_ledger(epoch);
 }
 
 Result<void> write_batch(Session& session, const store::LedgerBatch& batch) {
   TRY(write_rows(session, kUpsertJob, batch.jobs));
   TRY(write_rows(session, kInsertEvent, batch.events));
+  if (batch.forget_keys_before) TRY(forget_keys(session, *batch.forget_keys_before));
   TRY(write_rows(session, kUpsertKey, batch.idempotency));
   return {};
 }
@@ -236,10 +269,11 @@ Result<store::LedgerRecovery> read_recovery(Session& session) {
   // A damaged index can name another row, or one twice.
   for (std::size_t i = 0; i < recovery.live_jobs.size(); ++i) {
     const bool in_order = i == 0 || recovery.live_jobs[i - 1].id < recovery.live_jobs[i].id;
-    if (!recovery.live_jobs[i].live || !in_order) return corrupt("the index of live jobs");
+    if (!recovery.live_jobs[i].live || !in_order) return corrupt_ledger("the index of live jobs");
   }
   {
-    ASSIGN_OR_RETURN(Statement keys, session.prepare("SELECT key, fingerprint, job, created_at, crc FROM idempotency ORDER BY key"));
+    ASSIGN_OR_RETURN(Statement keys,
+                     session.prepare("SELECT key, fingerprint, job, created_at, crc FROM idempotency ORDER BY created_at, key"));
     ASSIGN_OR_RETURN(recovery.idempotency, all_rows(keys, key_of));
   }
   ASSIGN_OR_RETURN(const std::vector<store::JobRecord> newest, read_jobs(session, JobId(), 1));
@@ -247,6 +281,10 @@ Result<store::LedgerRecovery> read_recovery(Session& session) {
   ASSIGN_OR_RETURN(Statement last, session.prepare("SELECT number, job, time, crc, type, body FROM events ORDER BY number DESC LIMIT 1"));
   ASSIGN_OR_RETURN(const std::vector<store::EventRecord> events, all_rows(last, event_of));
   if (!events.empty()) recovery.last_event = events.front().number;
+  ASSIGN_OR_RETURN(const std::int64_t version, session.integer("PRAGMA user_version"));
+  if (version >= 2) {
+    ASSIGN_OR_RETURN(recovery.epoch, read_epoch(session));
+  }
   return recovery;
 }
 
@@ -261,7 +299,7 @@ Result<store::JobRecord> read_job(Session& session, JobId id) {
   ASSIGN_OR_RETURN(Statement job, session.prepare("SELECT id, live, changed_at, crc, body FROM jobs WHERE id = ?"));
   Binder(job) << signed_of(id.value);
   ASSIGN_OR_RETURN(const bool found, job.step());
-  if (!found) return not_found("job.unknown", "there is no job " + id.text() + "; `trainyard job ls` lists them");
+  if (!found) return store::unknown_ledger_job(id);
   return job_of(job);
 }
 
@@ -272,10 +310,7 @@ Result<std::vector<store::EventRecord>> read_events(Session& session, EventNumbe
   ASSIGN_OR_RETURN(Statement events, session.prepare(sql));
   Binder(events) << signed_of(after.value) << signed_of(job.value) << limit_of(limit);
   ASSIGN_OR_RETURN(std::vector<store::EventRecord> found, all_rows(events, event_of));
-  // Numbers have no gaps: a missing one is a lost row.
-  for (std::size_t i = 1; !job.valid() && i < found.size(); ++i) {
-    if (found[i].number.value != found[i - 1].number.value + 1) return corrupt("no event after " + found[i - 1].number.text());
-  }
+  if (!job.valid()) TRY(store::check_no_gap(found));
   return found;
 }
 

@@ -20,10 +20,11 @@ class TemporaryLedger {
 
   std::string path() const { return directory_ + "/ledger.db"; }
   store::JobLedger& ledger() { return *ledger_; }
-  /// Closes the ledger and opens it as a restarted process does. References to the old one are invalid afterwards.
+  /// Closes the ledger, opens and recovers it as a restarted process does. References to the old one are invalid afterwards.
   store::JobLedger& reopen() {
     ledger_.reset();
     ledger_ = make_sqlite_job_ledger({.path = path()}).value();
+    ledger_->recover().value();
     return *ledger_;
   }
   void close() { ledger_.reset(); }
