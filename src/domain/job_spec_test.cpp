@@ -73,6 +73,17 @@ struct BadSpec {
   std::string message_part;
 };
 
+void expect_faults(const std::vector<BadSpec>& corpus) {
+  for (const BadSpec& bad : corpus) {
+    const Result<JobSpec> spec = spec_from_yaml(bad.text);
+    ASSERT_FALSE(spec.ok()) << bad.text;
+    EXPECT_EQ(spec.error().id, bad.id) << bad.text << spec.error().describe();
+    EXPECT_EQ(spec.error().where, bad.where) << bad.text << spec.error().describe();
+    EXPECT_NE(spec.error().message.find(bad.message_part), std::string::npos) << bad.text << spec.error().describe();
+    EXPECT_EQ(spec.error().category, Category::kInvalidArgument) << bad.text;
+  }
+}
+
 // The corpus of faults that people make, each with the place they are shown.
 TEST(JobSpec, faulty_spec_is_refused_with_the_id_and_the_place_of_the_fault) {
   const std::vector<BadSpec> corpus{
@@ -112,14 +123,67 @@ TEST(JobSpec, faulty_spec_is_refused_with_the_id_and_the_place_of_the_fault) {
       {"command: [x]\nname: " + std::string(257, 'n') + "\n", "spec.name", "job.yaml:2:1", "256"},
       {"command: [x\n", "yaml.malformed", "job.yaml:2:1", ""},
   };
-  for (const BadSpec& bad : corpus) {
-    const Result<JobSpec> spec = spec_from_yaml(bad.text);
-    ASSERT_FALSE(spec.ok()) << bad.text;
-    EXPECT_EQ(spec.error().id, bad.id) << bad.text << spec.error().describe();
-    EXPECT_EQ(spec.error().where, bad.where) << bad.text << spec.error().describe();
-    EXPECT_NE(spec.error().message.find(bad.message_part), std::string::npos) << bad.text << spec.error().describe();
-    EXPECT_EQ(spec.error().category, Category::kInvalidArgument) << bad.text;
-  }
+  expect_faults(corpus);
+}
+
+TEST(JobSpec, faulty_life_cycle_is_refused_with_the_id_and_the_place_of_the_fault) {
+  expect_faults({
+      {"command: [x]\nnamespace: Team_A\n", "spec.namespace", "job.yaml:2:1", "Team_A"},
+      {"command: [x]\nnamespace: ''\n", "spec.namespace", "job.yaml:2:1", "letter"},
+      {"command: [x]\nnamespace: a-\n", "spec.namespace", "job.yaml:2:1", "a-"},
+      {"command: [x]\nnamespace: " + std::string(64, 'n') + "\n", "spec.namespace", "job.yaml:2:1", "63"},
+      {"command: [x]\nafter: 12\n", "spec.type", "job.yaml:2:1", "a list"},
+      {"command: [x]\nafter: [\"12:never\"]\n", "spec.after", "job.yaml:2:9", "12:never"},
+      {"command: [x]\nafter: [x]\n", "spec.after", "job.yaml:2:9", "job id"},
+      {"command: [x]\nafter: [0]\n", "spec.after", "job.yaml:2:9", "\"0\""},
+      {"command: [x]\nafter: [-3]\n", "spec.after", "job.yaml:2:9", "-3"},
+      {"command: [x]\nafter:\n- {when: any}\n", "spec.missing_key", "job.yaml:3:3", "job"},
+      {"command: [x]\nafter:\n- {job: 3, when: sometimes}\n", "spec.choice", "job.yaml:3:12", "ok, any, failed"},
+      {"command: [x]\nafter:\n- {job: 0}\n", "spec.range", "job.yaml:3:4", "job must lie"},
+      {"command: [x]\nafter: [4, \"4:any\"]\n", "spec.after", "job.yaml:2:12", "twice"},
+      {"command: [x]\narray: {count: 0}\n", "spec.range", "job.yaml:2:9", "count must lie"},
+      {"command: [x]\narray: {count: 100001}\n", "spec.range", "job.yaml:2:9", "100001"},
+      {"command: [x]\narray: {max_running: 4}\n", "spec.missing_key", "job.yaml:2:1", "count"},
+      {"command: [x]\narray: {count: 1, size: 4}\n", "spec.unknown_key", "job.yaml:2:19", "count"},
+      {"command: [x]\narray: 1-9\n", "spec.array", "job.yaml:2:1", "start at 0"},
+      {"command: [x]\narray: 0-9%\n", "spec.array", "job.yaml:2:1", "0-9%"},
+      {"command: [x]\narray: 0-100000\n", "spec.array", "job.yaml:2:1", "100000"},
+      {"command: [x]\narray: all\n", "spec.array", "job.yaml:2:1", "0-1999"},
+      {"command: [x]\nclass: service\narray: 0-3\n", "spec.array", "job.yaml:3:1", "service"},
+      {"command: [x]\nhold: maybe\n", "spec.type", "job.yaml:2:1", "hold"},
+      {"command: [x]\npriority: 1000001\n", "spec.range", "job.yaml:2:1", "priority"},
+      {"command: [x]\nlimits:\n  step: often\n", "spec.duration", "job.yaml:3:3", "often"},
+      {"command: [x]\nretry:\n  memory_factor: 0.5\n", "spec.range", "job.yaml:3:3", "memory_factor"},
+      {"command: [x]\nretry:\n  memory_max: 1MiB\n", "spec.memory_max", "job.yaml:3:3", "below the request"},
+  });
+}
+
+TEST(JobSpec, dependencies_are_read_in_each_of_their_forms) {
+  const JobSpec spec = spec_from_yaml("command: [x]\nafter: [1, '2', '3:any', {job: '4', when: failed}, {job: 5}]").value();
+  const std::vector<JobDependency> expected{{1, "ok"}, {2, "ok"}, {3, "any"}, {4, "failed"}, {5, "ok"}};
+  EXPECT_EQ(spec.after, expected);
+  EXPECT_EQ(job_spec_from(encode(spec)).value().after, expected);
+}
+
+TEST(JobSpec, array_is_read_in_each_of_its_forms) {
+  const auto array_of = [](const std::string& text) { return spec_from_yaml("command: [x]\narray: " + text).value().array; };
+  EXPECT_EQ(array_of("0-1999%64"), (JobArray{2000, 64}));
+  EXPECT_EQ(array_of("0-9"), (JobArray{10, 0}));
+  EXPECT_EQ(array_of("'0'"), (JobArray{1, 0}));
+  EXPECT_EQ(array_of("{count: 100000, max_running: 7}"), (JobArray{100'000, 7}));
+  const JobSpec single = spec_from_yaml("command: [x]").value();
+  EXPECT_EQ(job_spec_from(encode(single)).value().array, std::nullopt) << "what was encoded with its defaults can be submitted again";
+}
+
+TEST(JobSpec, life_cycle_fields_are_read) {
+  const JobSpec spec =
+      spec_from_yaml("command: [x]\nnamespace: team-a\nhold: true\nlimits: {step: 5m}\nretry: {memory_factor: 2, memory_max: 8GiB}")
+          .value();
+  EXPECT_EQ(spec.name_space, "team-a");
+  EXPECT_TRUE(spec.hold);
+  EXPECT_EQ(spec.limits.step, 5min);
+  EXPECT_EQ(spec.retry.memory_factor, 2);
+  EXPECT_EQ(spec.retry.memory_max.bytes, 8LL << 30);
 }
 
 TEST(JobSpec, config_is_bounded_in_depth_since_it_travels_inside_other_documents) {

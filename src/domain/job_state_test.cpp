@@ -37,5 +37,17 @@ TEST(StopIntent, names_read_back_and_no_intent_is_the_empty_name) {
   EXPECT_FALSE(stop_intent_from("maybe").has_value());
 }
 
+TEST(ReasonCode, names_read_back_and_differ_and_no_reason_is_the_empty_name) {
+  std::set<std::string> names;
+  for (int i = 0; i <= static_cast<int>(ReasonCode::kDrained); ++i) {
+    const auto code = static_cast<ReasonCode>(i);
+    EXPECT_EQ(reason_code_from(name_of(code)), code);
+    names.emplace(name_of(code));
+  }
+  EXPECT_EQ(names.size(), 22u);
+  EXPECT_EQ(name_of(ReasonCode::kNone), "");
+  EXPECT_FALSE(reason_code_from("bad luck").has_value());
+}
+
 }  // namespace
 }  // namespace trainyard

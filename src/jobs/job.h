@@ -51,6 +51,53 @@ struct CheckpointMark {
   std::string manifest;
 };
 
+/// What ended an attempt, as far as restarts are concerned.
+enum class ExitCause { kSucceeded, kCheckpointed, kUserError, kUserFailure, kOutOfMemory, kNodeLost, kInfrastructure };
+/// "succeeded", "user_error", "out_of_memory" ...
+std::string_view name_of(ExitCause cause);
+std::optional<ExitCause> exit_cause_from(std::string_view name);
+
+/// An attempt that is over.
+struct EndedAttempt {
+  AttemptNumber number;
+  std::vector<NodeName> nodes;  ///< Each once, in the order of ranks, at most kAttemptNodesMax.
+  TimePoint launched_at;
+  std::optional<TimePoint> started_at;  ///< When its first rank was running.
+  TimePoint ended_at;
+  int exit_code = 0;
+  ExitCause cause = ExitCause::kSucceeded;
+  ReasonCode reason_code = ReasonCode::kNone;
+};
+
+/// What a job has had of the nodes, over all attempts: from the launch of an attempt to the end of each rank. Saturates.
+struct JobUsage {
+  std::int64_t cpu_us = 0;         ///< Core-microseconds that were its own, used or not.
+  std::int64_t gpu_us = 0;         ///< The same of GPUs.
+  std::int64_t memory_mib_ms = 0;  ///< MiB times milliseconds.
+  std::int64_t cpu_used_us = 0;    ///< Processor time that its processes took, as far as anybody saw their ends.
+  std::int64_t max_rss_bytes = 0;  ///< Of its largest process.
+  auto operator<=>(const JobUsage&) const = default;
+};
+
+/// How far an array is. Created, started and ended count elements.
+struct ArrayProgress {
+  std::int64_t created = 0;  ///< Elements that have become jobs; the index of the next one.
+  std::int64_t started = 0;  ///< Those that have been launched at least once.
+  std::int64_t succeeded = 0;
+  std::int64_t failed = 0;
+  std::int64_t cancelled = 0;
+  std::int64_t timed_out = 0;
+  std::vector<std::int64_t> not_succeeded;  ///< Indices of the first that ended otherwise, at most kArrayIndicesMax.
+
+  std::int64_t ended() const { return succeeded + failed + cancelled + timed_out; }
+};
+
+/// Who holds a job back.
+struct Hold {
+  std::string by;
+  TimePoint since;
+};
+
 /// Restarts already charged, by cause.
 struct RetryCounts {
   std::int64_t user = 0;
@@ -68,14 +115,26 @@ struct Job {
   std::string owner;
   JobState state = JobState::kQueued;
   StopIntent intent = StopIntent::kNone;
-  std::string reason;  ///< Why it is in this state, for people.
+  std::string reason;                          ///< Why it is in this state, for people.
+  ReasonCode reason_code = ReasonCode::kNone;  ///< The same for programs.
   TimePoint submitted_at;
-  TimePoint queued_at;    ///< Place in the queue; kept over requeues.
-  TimePoint eligible_at;  ///< Not launched before: backoff.
+  TimePoint queued_at;                       ///< Place in the queue; kept over requeues.
+  TimePoint eligible_at;                     ///< Not launched before: backoff.
+  std::optional<TimePoint> waits_since;      ///< When the last hold or dependency went away; none: it has waited since it was submitted.
+  std::optional<Hold> hold;                  ///< It is not launched until it is released.
+  std::vector<JobDependency> waits_for;      ///< Dependencies that are not met yet.
+  std::optional<std::int64_t> priority;      ///< In place of that of the spec.
+  std::optional<std::int64_t> memory_bytes;  ///< Of one task, in place of that of the spec: raised after it did not suffice.
+  JobId retried_from;                        ///< The ended job that this one repeats.
+  JobId array_parent;                        ///< The array that this is an element of.
+  std::int64_t array_index = 0;
+  ArrayProgress array;  ///< Of an array.
   std::optional<TimePoint> started_at;
   std::optional<TimePoint> ended_at;
   Attempt attempt;
+  std::vector<EndedAttempt> history;  ///< The newest kAttemptsKept, oldest first.
   RetryCounts retries;
+  JobUsage usage;
   std::optional<int> exit_code;
   std::optional<Progress> progress;
   std::string ready_url;
@@ -90,13 +149,25 @@ struct Job {
 constexpr std::size_t kJobMetricsMax = 256;
 constexpr std::size_t kJobArtifactsMax = 256;
 constexpr std::size_t kJobRungsMax = 64;
+constexpr std::size_t kAttemptsKept = 16;
+constexpr std::size_t kAttemptNodesMax = 64;
+constexpr std::size_t kArrayIndicesMax = 100;
 constexpr std::string_view kRungMetric = "rung_accuracy";
 
 /// Whether the job reads made-up data: results of it pass no gate and are not registered.
 bool uses_synthetic_data(const Job& job);
+/// Whether it stands for many: it holds no room itself, its elements do.
+inline bool is_array(const Job& job) { return job.spec.array.has_value(); }
+inline std::int64_t priority_of(const Job& job) { return job.priority.value_or(job.spec.priority); }
+/// What one task of the next attempt asks for.
+Resources task_resources(const Job& job);
 
-/// The JSON form in the ledger.
+/// The JSON form in the ledger (docs/formats/job.md). What has its default value is left out.
 std::string encode_job(const Job& job);
+/// The part of it that is settled when the job is submitted, so that a service need write it only once.
+std::string encode_settled_part(const Job& job);
+/// The whole out of a settled part.
+std::string encode_job(const Job& job, std::string_view settled_part);
 /// Errors: DATA_LOSS "ledger.corrupt".
 Result<Job> decode_job(std::string_view text);
 

@@ -6,32 +6,38 @@
 #include <array>
 #include <string_view>
 
+#include "jobs/transitions.h"
+
 namespace trainyard::jobs {
 namespace {
 
 struct Limit {
+  ReasonCode code = ReasonCode::kNone;
   std::string_view name;
   Duration length;
   MonotonicPoint since;
   bool applies;
 };
 
-std::array<Limit, 4> limits_of(const Job& job, const LimitClock& clock) {
+std::array<Limit, 5> limits_of(const Job& job, const LimitClock& clock) {
   const JobLimits& limits = job.spec.limits;
-  const bool queued = job.state == JobState::kQueued;
-  const bool launched = job.state == JobState::kStarting || job.state == JobState::kRunning;
-  return {{{"queue", limits.queue, clock.queued, queued && job.attempt.number.value == 0},
-           {"total", limits.total, clock.started, job.started_at.has_value() && (queued || launched)},
-           {"attempt", limits.attempt, clock.attempt, launched},
-           {"no_progress", limits.no_progress, clock.progress, launched}}};
+  const bool single = !is_array(job);
+  const bool queued = single && job.state == JobState::kQueued;
+  const bool launched = single && (job.state == JobState::kStarting || job.state == JobState::kRunning);
+  const bool waits = queued && job.attempt.number.value == 0 && waits_for_room(job);
+  return {{{ReasonCode::kQueueLimit, "queue", limits.queue, clock.queued, waits},
+           {ReasonCode::kTotalLimit, "total", limits.total, clock.started, job.started_at.has_value() && (queued || launched)},
+           {ReasonCode::kAttemptLimit, "attempt", limits.attempt, clock.attempt, launched},
+           {ReasonCode::kStepLimit, "step", limits.step, clock.step, launched},
+           {ReasonCode::kNoProgressLimit, "no_progress", limits.no_progress, clock.progress, launched}}};
 }
 
 }  // namespace
 
-std::optional<std::string> limit_reached(const Job& job, const LimitClock& clock) {
+std::optional<LimitHit> limit_reached(const Job& job, const LimitClock& clock) {
   for (const Limit& limit : limits_of(job, clock)) {
     if (limit.applies && limit.length > Duration(0) && clock.now >= limit.since + limit.length) {
-      return fmt::format("the {} limit of {} has passed", limit.name, format_duration(limit.length));
+      return LimitHit{limit.code, fmt::format("the {} limit of {} has passed", limit.name, format_duration(limit.length))};
     }
   }
   return std::nullopt;

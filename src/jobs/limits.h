@@ -12,17 +12,19 @@ struct LimitClock {
   MonotonicPoint queued;
   MonotonicPoint started;
   MonotonicPoint attempt;
+  MonotonicPoint step;
   MonotonicPoint progress;
   MonotonicPoint now;
 };
 
 struct LimitHit {
-  JobId job;
-  std::string why;
+  ReasonCode code = ReasonCode::kNone;
+  std::string why;  ///< A sentence for people.
 };
 
-/// The sentence about the limit that has passed, if one has. A job that is stopping has no limits but its grace, which the node keeps.
-std::optional<std::string> limit_reached(const Job& job, const LimitClock& clock);
+/// The limit that has passed, if one has. A job that is stopping has no limits but its grace, which the node keeps; an array has none, its
+/// elements have. A job that is held or waits for others is not limited in its wait.
+std::optional<LimitHit> limit_reached(const Job& job, const LimitClock& clock);
 /// When the next limit of this job passes.
 std::optional<MonotonicPoint> next_limit(const Job& job, const LimitClock& clock);
 

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 /// Everything began at the same moment and this long has passed since.
 LimitClock all_since(Duration passed) {
   const MonotonicPoint began(Duration(1'000'000));
-  return {began, began, began, began, began + passed};
+  return {began, began, began, began, began, began + passed};
 }
 
 TEST(Limits, job_without_limits_never_reaches_one) {
@@ -26,9 +26,10 @@ TEST(Limits, limit_is_reached_exactly_when_its_time_has_passed) {
   Job job = testing::running_job();
   job.spec.limits.attempt = 10s;
   EXPECT_FALSE(limit_reached(job, all_since(10s - 1us)).has_value());
-  const std::optional<std::string> why = limit_reached(job, all_since(10s));
-  ASSERT_TRUE(why.has_value());
-  EXPECT_EQ(*why, "the attempt limit of 10s has passed");
+  const std::optional<LimitHit> hit = limit_reached(job, all_since(10s));
+  ASSERT_TRUE(hit.has_value());
+  EXPECT_EQ(hit->why, "the attempt limit of 10s has passed");
+  EXPECT_EQ(hit->code, ReasonCode::kAttemptLimit);
   EXPECT_EQ(next_limit(job, all_since(3s)), all_since(10s).now);
 }
 
@@ -60,7 +61,7 @@ TEST(Limits, total_limit_counts_through_restarts) {
 }
 
 TEST(Limits, attempt_and_progress_limits_count_only_while_launched) {
-  for (Duration JobLimits::*limit : {&JobLimits::attempt, &JobLimits::no_progress}) {
+  for (Duration JobLimits::*limit : {&JobLimits::attempt, &JobLimits::step, &JobLimits::no_progress}) {
     for (Job job : {testing::starting_job(), testing::running_job()}) {
       job.spec.limits.*limit = 5s;
       EXPECT_TRUE(limit_reached(job, all_since(5s)).has_value());
@@ -69,6 +70,48 @@ TEST(Limits, attempt_and_progress_limits_count_only_while_launched) {
     queued.spec.limits.*limit = 5s;
     EXPECT_FALSE(limit_reached(queued, all_since(1h)).has_value());
   }
+}
+
+TEST(Limits, each_limit_has_a_reason_of_its_own) {
+  for (const auto& [limit, code] : {std::pair{&JobLimits::total, ReasonCode::kTotalLimit},
+                                    {&JobLimits::attempt, ReasonCode::kAttemptLimit},
+                                    {&JobLimits::step, ReasonCode::kStepLimit},
+                                    {&JobLimits::no_progress, ReasonCode::kNoProgressLimit}}) {
+    Job job = testing::running_job();
+    job.spec.limits.*limit = 5s;
+    EXPECT_EQ(limit_reached(job, all_since(5s))->code, code);
+  }
+  Job queued = testing::queued_job();
+  queued.spec.limits.queue = 5s;
+  EXPECT_EQ(limit_reached(queued, all_since(5s))->code, ReasonCode::kQueueLimit);
+}
+
+TEST(Limits, step_that_got_further_moves_its_limit_alone) {
+  Job job = testing::running_job();
+  job.spec.limits = {.step = 5s, .no_progress = 7s};
+  LimitClock clock = all_since(6s);
+  clock.step = clock.now;
+  EXPECT_FALSE(limit_reached(job, clock).has_value());
+  EXPECT_EQ(next_limit(job, clock), clock.now + 1s);
+}
+
+TEST(Limits, job_that_is_held_waits_for_others_or_stands_for_many_is_not_limited_in_its_wait) {
+  Job job = testing::queued_job();
+  job.spec.limits.queue = 1s;
+  ASSERT_TRUE(limit_reached(job, all_since(1h)).has_value());
+  Job held = job;
+  hold(held, "ann", testing::kStart);
+  EXPECT_FALSE(limit_reached(held, all_since(1h)).has_value());
+  release(held, testing::kStart);
+  EXPECT_TRUE(limit_reached(held, all_since(1h)).has_value());
+  Job dependent = job;
+  dependent.waits_for = {{3, "ok"}};
+  EXPECT_FALSE(limit_reached(dependent, all_since(1h)).has_value());
+  Job array = job;
+  array.spec.array = JobArray{10, 0};
+  array.spec.limits.total = 1s;
+  array.started_at = testing::kStart;
+  EXPECT_FALSE(limit_reached(array, all_since(1h)).has_value());
 }
 
 TEST(Limits, progress_moves_its_limit) {

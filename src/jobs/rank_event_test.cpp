@@ -97,5 +97,22 @@ TEST(RankEvent, job_stays_readable_whatever_values_a_program_sends) {
   }
 }
 
+TEST(RankEvent, job_gets_further_by_more_done_or_a_later_step_and_by_nothing_else) {
+  Job job = testing::running_job(2);
+  const auto further = [&job](const char* line, std::uint32_t rank = 0) {
+    return apply_rank_event(job, rank, parse_json(line).value(), testing::kStart);
+  };
+  EXPECT_TRUE(further(R"({"event":"progress","done":0})")) << "the first says that it has begun";
+  EXPECT_FALSE(further(R"({"event":"progress","done":0})"));
+  EXPECT_TRUE(further(R"({"event":"progress","done":0.5})"));
+  EXPECT_FALSE(further(R"({"event":"progress","done":0.25})"));
+  EXPECT_TRUE(further(R"({"event":"metric","key":"loss","value":1,"step":3})"));
+  EXPECT_FALSE(further(R"({"event":"metric","key":"loss","value":2,"step":3})"));
+  EXPECT_TRUE(further(R"({"event":"metric","key":"loss","value":2,"step":4})", 1)) << "of any rank";
+  EXPECT_FALSE(further(R"({"event":"progress","done":9})", 1)) << "progress is that of rank 0";
+  EXPECT_FALSE(further(R"({"event":"checkpoint","step":5,"manifest":"m"})"));
+  EXPECT_FALSE(further(R"({"event":"whatever"})"));
+}
+
 }  // namespace
 }  // namespace trainyard::jobs

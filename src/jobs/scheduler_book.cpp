@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "jobs/transitions.h"
 #include "sched/plan.h"
 
 namespace trainyard::jobs {
@@ -83,6 +84,10 @@ void SchedulerBook::set_nodes(const std::vector<exec::NodeView>& nodes) {
       state_.cluster.set_ready(index, node.ready);
       state_.touch();
     }
+    if (state_.cluster.node(index).drained == node.schedulable) {
+      state_.cluster.set_drained(index, !node.schedulable);
+      state_.touch();
+    }
   }
   for (sched::NodeIndex index = 0; index < state_.cluster.nodes().size(); ++index) {
     if (seen.contains(index) || !state_.cluster.node(index).ready) continue;
@@ -103,10 +108,7 @@ Result<void> SchedulerBook::check_possible(const JobSpec& spec) const {
   if (state_.queue.queue(*queue).settings.state == sched::QueueSettings::State::kDraining) {
     return failed_precondition("queue.closed", fmt::format("queue \"{}\" is being drained and takes no new jobs", spec.queue));
   }
-  sched::JobSnapshot job;
-  job.demand = sched::demand_of(spec.resources.resources());
-  job.tasks = static_cast<std::int32_t>(spec.tasks);
-  if (sched::could_ever_fit(state_.cluster, job)) return {};
+  if (could_hold(spec.resources.resources(), spec.tasks)) return {};
   Resources all;
   std::size_t nodes = 0;
   for (const sched::NodeState& node : state_.cluster.nodes()) {
@@ -120,6 +122,13 @@ Result<void> SchedulerBook::check_possible(const JobSpec& spec) const {
                                          spec.tasks, spec.resources.resources().text(), nodes, all.text()));
 }
 
+bool SchedulerBook::could_hold(const Resources& task, std::int64_t tasks) const {
+  sched::JobSnapshot job;
+  job.demand = sched::demand_of(task);
+  job.tasks = static_cast<std::int32_t>(tasks);
+  return sched::could_ever_fit(state_.cluster, job);
+}
+
 sched::JobSnapshot SchedulerBook::snapshot_of(const Job& job) {
   sched::JobSnapshot snapshot;
   snapshot.id = job.id;
@@ -130,10 +139,10 @@ sched::JobSnapshot SchedulerBook::snapshot_of(const Job& job) {
   const auto first = std::find_if(queues.begin(), queues.end(), [](const sched::QueueState& each) { return each.leaf(); });
   snapshot.queue = queue && queues[*queue].leaf() ? *queue : static_cast<sched::QueueIndex>(first - queues.begin());
   snapshot.user = state_.queue.user(job.owner);
-  snapshot.priority = job.spec.priority;
+  snapshot.priority = priority_of(job);
   snapshot.queued_at = job.queued_at;
   snapshot.eligible_at = job.eligible_at;
-  snapshot.demand = sched::demand_of(job.spec.resources.resources());
+  snapshot.demand = sched::demand_of(task_resources(job));
   snapshot.tasks = static_cast<std::int32_t>(job.spec.tasks);
   snapshot.walltime = walltime_of(job, std::max(job.queued_at, job.attempt.launched_at));
   snapshot.estimate = predictor_.predict(snapshot.user, snapshot.walltime);
@@ -141,7 +150,15 @@ sched::JobSnapshot SchedulerBook::snapshot_of(const Job& job) {
   return snapshot;
 }
 
-void SchedulerBook::queued(const Job& job) { state_.submit(snapshot_of(job)); }
+void SchedulerBook::queued(const Job& job) {
+  if (state_.queue.find(job.id) == nullptr) state_.submit(snapshot_of(job));
+}
+
+void SchedulerBook::set_priority(JobId id, std::int64_t priority) {
+  if (sched::JobSnapshot* waiting = state_.queue.find_mutable(id)) waiting->priority = priority;
+  if (sched::RunningJob* running = state_.cluster.find_mutable(id)) running->job.priority = priority;
+  state_.touch();
+}
 
 void SchedulerBook::withdrawn(JobId id) {
   if (state_.queue.find(id) != nullptr) state_.withdraw(id);
@@ -179,8 +196,9 @@ void SchedulerBook::ended(const Job& job, bool evicted, TimePoint now) {
   ranks_.erase(job.id);
   sched::RunningJob ended = state_.end(job.id, now, evicted);
   if (job.state == JobState::kSucceeded) predictor_.record(ended.job.user, now - ended.started_at);
-  if (job.state != JobState::kQueued) return;
+  if (!waits_for_room(job)) return;
   ended.job.walltime = walltime_of(job, now);
+  ended.job.demand = sched::demand_of(task_resources(job));
   state_.requeue(ended, job.eligible_at);
 }
 

@@ -27,16 +27,20 @@ class SchedulerBook {
   /// Errors: FAILED_PRECONDITION "spec.impossible_resources" when the configured nodes could never hold it; NOT_FOUND "queue.unknown" or
   /// FAILED_PRECONDITION "queue.closed".
   Result<void> check_possible(const JobSpec& spec) const;
+  /// Whether the configured nodes could ever hold so many tasks of this size.
+  bool could_hold(const Resources& task, std::int64_t tasks) const;
 
-  /// A new or requeued job waits.
+  /// A new or released job waits for room. Does nothing when that is known.
   void queued(const Job& job);
-  /// A waiting job will not run.
+  /// A waiting job will not run, or not now. Does nothing when it does not wait.
   void withdrawn(JobId id);
+  /// Another priority, of a waiting or a running job.
+  void set_priority(JobId id, std::int64_t priority);
   /// A launched job of an earlier life of the server holds its nodes.
   void adopted(const Job& job);
   /// A rank has given its room back, its gang goes on.
   void rank_exited(const Job& job);
-  /// The attempt is over. `requeued`: it waits again, as `job` now says.
+  /// The attempt is over. A job that may start again at once or after its backoff waits for room.
   void ended(const Job& job, bool evicted, TimePoint now);
   /// Was asked to stop; holds its room until it has.
   void stopping(JobId id, TimePoint deadline);

@@ -46,6 +46,43 @@ ExitCause cause_of(const exec::RankExit& exit) {
   return ExitCause::kUserFailure;
 }
 
+ReasonCode code_of(const exec::RankExit& exit) {
+  switch (cause_of(exit)) {
+    case ExitCause::kSucceeded:
+      return ReasonCode::kSucceeded;
+    case ExitCause::kCheckpointed:
+      return ReasonCode::kCheckpointed;
+    case ExitCause::kUserError:
+      return exit.code == kExitBadData ? ReasonCode::kBadData : ReasonCode::kBadConfiguration;
+    case ExitCause::kOutOfMemory:
+      return ReasonCode::kOutOfMemory;
+    case ExitCause::kNodeLost:
+      return ReasonCode::kNodeLost;
+    case ExitCause::kInfrastructure:
+      return exit.launch_error.empty() ? ReasonCode::kInfrastructure : ReasonCode::kLaunchFailed;
+    case ExitCause::kUserFailure:
+      break;
+  }
+  if (!exit.launch_error.empty()) return ReasonCode::kBadCommand;
+  return exit.signal != 0 ? ReasonCode::kSignal : ReasonCode::kExitCode;
+}
+
+ReasonCode code_of(StopIntent intent) {
+  switch (intent) {
+    case StopIntent::kNone:
+      return ReasonCode::kNone;
+    case StopIntent::kCancel:
+      return ReasonCode::kCancelled;
+    case StopIntent::kPreempt:
+      return ReasonCode::kPreempted;
+    case StopIntent::kLimit:
+      return ReasonCode::kTotalLimit;
+    case StopIntent::kDrain:
+      return ReasonCode::kDrained;
+  }
+  return ReasonCode::kNone;
+}
+
 std::string describe_exit(const Job& job) {
   const RankStatus* failed = first_failure(job);
   if (failed == nullptr) return "every rank exited with code 0";
@@ -60,17 +97,25 @@ std::string describe_exit(const Job& job) {
   return fmt::format("rank {} exited with code {}", rank, exit.code);
 }
 
-void end(Job& job, JobState state, std::string reason, TimePoint now) {
+/// What is said of a job in its next state.
+struct Told {
+  std::string reason;
+  ReasonCode code = ReasonCode::kNone;
+};
+
+void end(Job& job, JobState state, Told told, TimePoint now) {
   CHECK(is_terminal(state) && !is_terminal(job.state), "a job ends once");
   job.state = state;
-  job.reason = std::move(reason);
+  job.reason = std::move(told.reason);
+  job.reason_code = told.code;
   job.ended_at = now;
 }
 
-void requeue(Job& job, std::string reason, Duration wait, TimePoint now) {
+void requeue(Job& job, Told told, Duration wait, TimePoint now) {
   job.state = JobState::kQueued;
   job.intent = StopIntent::kNone;
-  job.reason = std::move(reason);
+  job.reason = std::move(told.reason);
+  job.reason_code = told.code;
   job.eligible_at = now + wait;
   job.ready_url.clear();
 }
@@ -120,21 +165,73 @@ Budget budget_of(Job& job, ExitCause cause) {
   return {};
 }
 
+/// Asks for more memory from the next attempt on, once.
+void raise_memory(Job& job) {
+  constexpr std::int64_t kMib = std::int64_t{1} << 20;
+  const RetryBudgets& retry = job.spec.retry;
+  const std::int64_t asked = job.spec.resources.memory.bytes;
+  if (job.memory_bytes || retry.memory_factor <= 1 || asked <= 0) return;
+  constexpr double kMost = 1e18;
+  const double raised = std::min(static_cast<double>(asked) * retry.memory_factor, kMost);
+  std::int64_t bytes = (static_cast<std::int64_t>(raised) + kMib - 1) / kMib * kMib;
+  if (retry.memory_max.bytes > 0) bytes = std::min(bytes, retry.memory_max.bytes);
+  if (bytes > asked) job.memory_bytes = bytes;
+}
+
 void finish_by_exit(Job& job, TimePoint now, Rng& rng) {
   const ExitCause cause = exit_cause(job);
+  const RankStatus* failed = first_failure(job);
+  const ReasonCode code = failed == nullptr ? ReasonCode::kSucceeded : code_of(*failed->exit);
   const bool service = job.spec.job_class == "service";
   const std::string what = describe_exit(job);
-  if (cause == ExitCause::kSucceeded && !service) return end(job, JobState::kSucceeded, what, now);
-  if (cause == ExitCause::kUserError) return end(job, JobState::kFailed, what, now);
+  if (cause == ExitCause::kSucceeded && !service) return end(job, JobState::kSucceeded, {what, code}, now);
+  if (cause == ExitCause::kUserError) return end(job, JobState::kFailed, {what, code}, now);
   if (cause == ExitCause::kCheckpointed) {
-    return requeue(job, "stopped with a durable checkpoint, starts again from there", backoff(job.spec.retry, 1, rng), now);
+    return requeue(job, {"stopped with a durable checkpoint, starts again from there", code}, backoff(job.spec.retry, 1, rng), now);
   }
   Budget budget = budget_of(job, cause == ExitCause::kSucceeded ? ExitCause::kUserFailure : cause);
   if (!service && *budget.used >= budget.allowed) {
-    return end(job, JobState::kFailed, fmt::format("{}; restarts used: {} of {}", what, *budget.used, budget.allowed), now);
+    return end(job, JobState::kFailed, {fmt::format("{}; restarts used: {} of {}", what, *budget.used, budget.allowed), code}, now);
   }
   ++*budget.used;
-  requeue(job, fmt::format("{}; restart {}", what, *budget.used), backoff(job.spec.retry, *budget.used, rng), now);
+  if (cause == ExitCause::kOutOfMemory) raise_memory(job);
+  requeue(job, {fmt::format("{}; restart {}", what, *budget.used), code}, backoff(job.spec.retry, *budget.used, rng), now);
+}
+
+/// The state that follows the end of an attempt.
+void decide_next(Job& job, TimePoint now, Rng& rng) {
+  const bool failed = first_failure(job) != nullptr;
+  switch (job.intent) {
+    case StopIntent::kCancel:
+      return end(job, JobState::kCancelled, {job.reason, job.reason_code}, now);
+    case StopIntent::kLimit:
+      return end(job, JobState::kTimedOut, {job.reason, job.reason_code}, now);
+    case StopIntent::kPreempt:
+    case StopIntent::kDrain:
+      if (!failed && job.spec.job_class != "service") return finish_by_exit(job, now, rng);
+      return requeue(job, {job.reason, job.reason_code}, Duration(0), now);
+    case StopIntent::kNone:
+      return finish_by_exit(job, now, rng);
+  }
+}
+
+/// Keeps what is told of an attempt after the next one has taken its place.
+void note_attempt(Job& job, TimePoint now) {
+  EndedAttempt ended;
+  ended.number = job.attempt.number;
+  ended.launched_at = job.attempt.launched_at;
+  ended.ended_at = now;
+  ended.exit_code = job.exit_code.value_or(0);
+  ended.cause = exit_cause(job);
+  ended.reason_code = job.reason_code;
+  for (const RankStatus& rank : job.attempt.ranks) {
+    const bool listed = std::find(ended.nodes.begin(), ended.nodes.end(), rank.node) != ended.nodes.end();
+    if (!listed && ended.nodes.size() < kAttemptNodesMax) ended.nodes.push_back(rank.node);
+    if (rank.started_at == TimePoint()) continue;
+    ended.started_at = ended.started_at ? std::min(*ended.started_at, rank.started_at) : rank.started_at;
+  }
+  if (job.history.size() >= kAttemptsKept) job.history.erase(job.history.begin());
+  job.history.push_back(std::move(ended));
 }
 
 }  // namespace
@@ -143,6 +240,7 @@ void start(Job& job, const std::vector<NodeName>& nodes, TimePoint now) {
   CHECK(job.state == JobState::kQueued, "only a queued job starts");
   job.state = JobState::kStarting;
   job.reason = "launching";
+  job.reason_code = ReasonCode::kNone;
   job.exit_code.reset();
   job.attempt = {AttemptNumber(job.attempt.number.value + 1), now, {}};
   for (const NodeName& node : nodes) job.attempt.ranks.emplace_back().node = node;
@@ -176,21 +274,45 @@ bool all_ranks_exited(const Job& job) {
                      [](const RankStatus& rank) { return rank.phase == RankStatus::Phase::kExited; });
 }
 
-bool request_stop(Job& job, StopIntent intent, std::string why, TimePoint now) {
+bool request_stop(Job& job, StopRequest request, TimePoint now) {
+  const StopIntent intent = request.intent;
   CHECK(intent != StopIntent::kNone, "a stop needs an intent");
   if (is_terminal(job.state)) return false;
+  Told told{std::move(request.why), request.code == ReasonCode::kNone ? code_of(intent) : request.code};
   if (job.state == JobState::kQueued) {
     if (intent != StopIntent::kCancel && intent != StopIntent::kLimit) return false;
     job.intent = intent;
-    end(job, intent == StopIntent::kCancel ? JobState::kCancelled : JobState::kTimedOut, std::move(why), now);
+    end(job, intent == StopIntent::kCancel ? JobState::kCancelled : JobState::kTimedOut, std::move(told), now);
     return true;
   }
   if (weight_of(intent) <= weight_of(job.intent)) return false;
   job.intent = intent;
   job.state = JobState::kStopping;
-  job.reason = std::move(why);
+  job.reason = std::move(told.reason);
+  job.reason_code = told.code;
   return true;
 }
+
+bool hold(Job& job, std::string by, TimePoint now) {
+  if (is_terminal(job.state) || job.hold) return false;
+  job.hold = Hold{std::move(by), now};
+  return true;
+}
+
+bool release(Job& job, TimePoint now) {
+  if (!job.hold) return false;
+  job.hold.reset();
+  job.waits_since = now;
+  return true;
+}
+
+bool set_priority(Job& job, std::int64_t priority) {
+  if (is_terminal(job.state) || priority_of(job) == priority) return false;
+  job.priority = priority;
+  return true;
+}
+
+bool waits_for_room(const Job& job) { return job.state == JobState::kQueued && !job.hold && job.waits_for.empty() && !is_array(job); }
 
 ExitCause exit_cause(const Job& job) {
   const RankStatus* failed = first_failure(job);
@@ -201,18 +323,8 @@ void finish_attempt(Job& job, TimePoint now, Rng& rng) {
   CHECK(!is_terminal(job.state) && job.state != JobState::kQueued && all_ranks_exited(job), "an attempt ends when all its ranks did");
   const RankStatus* failed = first_failure(job);
   job.exit_code = failed == nullptr ? 0 : failed->exit->code;
-  switch (job.intent) {
-    case StopIntent::kCancel:
-      return end(job, JobState::kCancelled, job.reason, now);
-    case StopIntent::kLimit:
-      return end(job, JobState::kTimedOut, job.reason, now);
-    case StopIntent::kPreempt:
-    case StopIntent::kDrain:
-      if (failed == nullptr && job.spec.job_class != "service") return finish_by_exit(job, now, rng);
-      return requeue(job, job.reason, Duration(0), now);
-    case StopIntent::kNone:
-      return finish_by_exit(job, now, rng);
-  }
+  decide_next(job, now, rng);
+  note_attempt(job, now);
 }
 
 namespace {
@@ -225,21 +337,29 @@ TimePoint event_time(const Document& event, TimePoint now) {
   return claimed.ok() && *claimed >= 0 && *claimed <= kYear9999EndMicros ? time_from_micros(*claimed) : now;
 }
 
-void apply_metric(Job& job, const Document& event, TimePoint now) {
+/// True when it is a later step than the last one.
+bool apply_metric(Job& job, const Document& event, TimePoint now) {
   const Result<std::string> key = event.string_at("key");
   const Result<double> value = event.double_at("value");
   const Result<std::int64_t> step = event.int_or("step", 0);
-  if (!key.ok() || !value.ok() || !step.ok()) return;
+  if (!key.ok() || !value.ok() || !step.ok()) return false;
   if (*key == kRungMetric && job.rungs.size() < kJobRungsMax) job.rungs[*step] = *value;
-  if (job.metrics.size() >= kJobMetricsMax && !job.metrics.contains(*key)) return;
+  const auto known = job.metrics.find(*key);
+  if (known == job.metrics.end() && job.metrics.size() >= kJobMetricsMax) return false;
+  const bool later = known == job.metrics.end() || *step > known->second.step;
   job.metrics[*key] = {*value, *step, event_time(event, now)};
+  return later;
 }
 
-void apply_progress(Job& job, const Document& event, TimePoint now) {
+/// True when more is done than before.
+bool apply_progress(Job& job, const Document& event, TimePoint now) {
   const Result<double> done = event.double_or("done", 0);
   const Result<double> total = event.double_or("total", 0);
   const Result<std::string> message = event.string_or("message", "");
-  if (done.ok() && total.ok() && message.ok()) job.progress = Progress{*done, *total, message->substr(0, 512), now};
+  if (!done.ok() || !total.ok() || !message.ok()) return false;
+  const bool more = !job.progress || *done > job.progress->done;
+  job.progress = Progress{*done, *total, message->substr(0, 512), now};
+  return more;
 }
 
 void apply_checkpoint(Job& job, const Document& event) {
@@ -250,15 +370,16 @@ void apply_checkpoint(Job& job, const Document& event) {
 
 }  // namespace
 
-void apply_rank_event(Job& job, std::uint32_t rank, const Document& event, TimePoint now) {
+bool apply_rank_event(Job& job, std::uint32_t rank, const Document& event, TimePoint now) {
   const std::string& type = event["event"].text();
   if (type == "metric") return apply_metric(job, event, now);
-  if (rank != 0) return;
+  if (rank != 0) return false;
   if (type == "progress") return apply_progress(job, event, now);
-  if (type == "checkpoint") return apply_checkpoint(job, event);
+  if (type == "checkpoint") apply_checkpoint(job, event);
   if (type == "ready" && event["url"].is_string()) job.ready_url = event["url"].text().substr(0, 2048);
   if (type == "artifact" && job.artifacts.items().size() < kJobArtifactsMax) job.artifacts.push(event);
   if (type == "result" && event["values"].is_object()) job.result = event["values"];
+  return false;
 }
 
 }  // namespace trainyard::jobs

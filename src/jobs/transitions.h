@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -27,21 +28,39 @@ bool rank_exited(Job& job, std::uint32_t rank, const exec::RankExit& exit);
 bool gang_is_doomed(const Job& job);
 bool all_ranks_exited(const Job& job);
 
+/// Why a job is to stop. `code` kNone: what follows from the intent.
+struct StopRequest {
+  StopIntent intent = StopIntent::kCancel;
+  std::string why;
+  ReasonCode code = ReasonCode::kNone;
+};
 /// Records why the job is to stop. A queued job ends at once; a launched one becomes STOPPING. False when it is terminal or already has an
-/// intent that counts as much: a cancel replaces preempt and drain, nothing replaces a cancel.
-bool request_stop(Job& job, StopIntent intent, std::string why, TimePoint now);
+/// intent that counts as much: a cancel replaces preempt and drain, nothing replaces a cancel. Not for arrays (array.h).
+bool request_stop(Job& job, StopRequest request, TimePoint now);
+inline bool request_stop(Job& job, StopIntent intent, std::string why, TimePoint now) {
+  return request_stop(job, StopRequest{intent, std::move(why), ReasonCode::kNone}, now);
+}
 
-/// What ended an attempt, as far as restarts are concerned.
-enum class ExitCause { kSucceeded, kCheckpointed, kUserError, kUserFailure, kOutOfMemory, kNodeLost, kInfrastructure };
+/// Holds a job back: while it waits, or once it waits again. False when it is terminal or held.
+bool hold(Job& job, std::string by, TimePoint now);
+/// Takes the hold away; the job waits for room from `now` on. False when there is none.
+bool release(Job& job, TimePoint now);
+/// False when it is terminal or has that priority.
+bool set_priority(Job& job, std::int64_t priority);
+/// Whether nothing but room and backoff keep it from being launched.
+bool waits_for_room(const Job& job);
+
 /// The cause of the rank that ended first among those nobody had asked to stop.
 ExitCause exit_cause(const Job& job);
 
-/// All ranks exited: decides by recorded intent first, then by the exit records, and enters the next state. A restart waits for a
-/// full-jitter backoff: uniform in [0, min(cap, base * 2^(restarts-1))].
+/// All ranks exited: decides by recorded intent first, then by the exit records, enters the next state and notes the attempt. A restart
+/// waits for a full-jitter backoff: uniform in [0, min(cap, base * 2^(restarts-1))]; after a requested stop it waits for nothing. The first
+/// end for want of memory raises the request of the next attempts.
 void finish_attempt(Job& job, TimePoint now, Rng& rng);
 
 /// Applies one event line of a rank (fd 3) to the job. Unknown events and values of a wrong type are ignored: they are the program's own
-/// and must not stop it. Only rank 0 sets progress, ready, checkpoint and result.
-void apply_rank_event(Job& job, std::uint32_t rank, const Document& event, TimePoint now);
+/// and must not stop it. Only rank 0 sets progress, ready, checkpoint and result. True when the event shows that the program got further:
+/// more done, or a later step of a metric.
+bool apply_rank_event(Job& job, std::uint32_t rank, const Document& event, TimePoint now);
 
 }  // namespace trainyard::jobs

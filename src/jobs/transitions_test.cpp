@@ -142,6 +142,129 @@ TEST(FinishAttempt, each_cause_uses_its_own_budget_until_it_is_spent) {
   }
 }
 
+TEST(FinishAttempt, every_end_has_a_reason_for_programs) {
+  exec::RankExit crashed = exit_with(139);
+  crashed.signal = 11;
+  for (const auto& [exit, code] : {std::pair{exit_with(0), ReasonCode::kSucceeded},
+                                   {exit_with(3), ReasonCode::kExitCode},
+                                   {crashed, ReasonCode::kSignal},
+                                   {exit_with(64), ReasonCode::kBadConfiguration},
+                                   {exit_with(65), ReasonCode::kBadData},
+                                   {exit_with(75), ReasonCode::kCheckpointed},
+                                   {out_of_memory_exit(), ReasonCode::kOutOfMemory},
+                                   {lost_exit(), ReasonCode::kNodeLost},
+                                   {killed_exit(), ReasonCode::kInfrastructure},
+                                   {launch_failure("launch.no_program: x"), ReasonCode::kBadCommand},
+                                   {launch_failure("launch.fork: x"), ReasonCode::kLaunchFailed}}) {
+    const Job job = ended(exit);
+    EXPECT_EQ(job.reason_code, code) << name_of(code);
+    ASSERT_EQ(job.history.size(), 1u);
+    EXPECT_EQ(job.history[0].reason_code, code);
+  }
+}
+
+TEST(FinishAttempt, memory_that_did_not_suffice_is_raised_once_within_its_bound) {
+  const auto raised = [](double factor, ByteSize bound) {
+    Job job = running_job();
+    job.spec.retry.oom = 5;
+    job.spec.retry.memory_factor = factor;
+    job.spec.retry.memory_max = bound;
+    return ended(std::move(job), out_of_memory_exit());
+  };
+  constexpr std::int64_t kMib = 1 << 20;
+  EXPECT_EQ(task_resources(raised(1.5, {})).memory_bytes, 768 * kMib);
+  EXPECT_EQ(task_resources(raised(1.5, {600 * kMib})).memory_bytes, 600 * kMib);
+  EXPECT_EQ(task_resources(raised(1, {})).memory_bytes, 512 * kMib);
+  EXPECT_EQ(task_resources(raised(1.001, {})).memory_bytes, 513 * kMib) << "whole MiB";
+  Job job = raised(2, {});
+  start(job, {{"n"}}, kStart);
+  job = ended(std::move(job), out_of_memory_exit());
+  EXPECT_EQ(task_resources(job).memory_bytes, 1024 * kMib) << "not twice";
+  EXPECT_EQ(job.spec.resources.memory.bytes, 512 * kMib) << "the spec is what was submitted";
+}
+
+TEST(FinishAttempt, last_end_for_want_of_memory_raises_nothing) {
+  Job job = running_job();
+  job.spec.retry.oom = 0;
+  job = ended(std::move(job), out_of_memory_exit());
+  EXPECT_EQ(job.state, JobState::kFailed);
+  EXPECT_FALSE(job.memory_bytes.has_value());
+}
+
+TEST(FinishAttempt, newest_attempts_are_kept_with_what_became_of_them) {
+  Job job = queued_job(2);
+  job.spec.retry.user = 100;
+  SeededRng rng(1);
+  for (std::uint32_t attempt = 1; attempt <= 20; ++attempt) {
+    start(job, {{"a"}, {"b"}}, kStart + attempt * 1min);
+    rank_running(job, 1, kStart + attempt * 1min + 2s);
+    rank_running(job, 0, kStart + attempt * 1min + 1s);
+    rank_exited(job, 0, exit_with(3));
+    rank_exited(job, 1, exit_with(0));
+    finish_attempt(job, kStart + attempt * 1min + 5s, rng);
+  }
+  ASSERT_EQ(job.history.size(), kAttemptsKept);
+  EXPECT_EQ(job.history.front().number, AttemptNumber(5));
+  const EndedAttempt& last = job.history.back();
+  EXPECT_EQ(last.number, AttemptNumber(20));
+  EXPECT_EQ(last.nodes, (std::vector<NodeName>{{"a"}, {"b"}}));
+  EXPECT_EQ(last.launched_at, kStart + 20min);
+  EXPECT_EQ(last.started_at, kStart + 20min + 1s);
+  EXPECT_EQ(last.ended_at, kStart + 20min + 5s);
+  EXPECT_EQ(last.exit_code, 3);
+  EXPECT_EQ(last.cause, ExitCause::kUserFailure);
+}
+
+TEST(FinishAttempt, attempt_that_was_stopped_is_kept_with_the_reason_of_the_stop) {
+  Job job = running_job();
+  request_stop(job, {StopIntent::kLimit, "too long", ReasonCode::kStepLimit}, kStart);
+  job = ended(std::move(job), exit_with(143));
+  EXPECT_EQ(job.state, JobState::kTimedOut);
+  EXPECT_EQ(job.reason_code, ReasonCode::kStepLimit);
+  EXPECT_EQ(job.history.at(0).reason_code, ReasonCode::kStepLimit);
+  Job preempted = running_job();
+  request_stop(preempted, StopIntent::kPreempt, "room", kStart);
+  preempted = ended(std::move(preempted), exit_with(75));
+  EXPECT_EQ(preempted.history.at(0).reason_code, ReasonCode::kPreempted);
+  EXPECT_EQ(preempted.history.at(0).cause, ExitCause::kCheckpointed);
+}
+
+TEST(Hold, held_job_does_not_wait_for_room_until_it_is_released) {
+  Job job = queued_job();
+  EXPECT_TRUE(waits_for_room(job));
+  EXPECT_TRUE(hold(job, "ann", kStart + 1s));
+  EXPECT_FALSE(hold(job, "bob", kStart + 2s)) << "it is held already";
+  EXPECT_EQ(job.hold->by, "ann");
+  EXPECT_FALSE(waits_for_room(job));
+  EXPECT_TRUE(release(job, kStart + 3s));
+  EXPECT_FALSE(release(job, kStart + 4s));
+  EXPECT_EQ(job.waits_since, kStart + 3s);
+  EXPECT_TRUE(waits_for_room(job));
+}
+
+TEST(Hold, hold_of_a_running_job_outlives_its_attempt) {
+  Job job = running_job();
+  EXPECT_TRUE(hold(job, "ann", kStart));
+  EXPECT_EQ(job.state, JobState::kRunning);
+  job = ended(std::move(job), exit_with(75));
+  EXPECT_EQ(job.state, JobState::kQueued);
+  EXPECT_FALSE(waits_for_room(job));
+}
+
+TEST(Hold, ended_job_takes_neither_hold_nor_priority) {
+  Job job = ended(exit_with(0));
+  EXPECT_FALSE(hold(job, "ann", kStart));
+  EXPECT_FALSE(set_priority(job, 5));
+}
+
+TEST(Priority, other_priority_takes_the_place_of_that_of_the_spec) {
+  Job job = queued_job();
+  EXPECT_FALSE(set_priority(job, 0)) << "it has that";
+  EXPECT_TRUE(set_priority(job, 9));
+  EXPECT_EQ(priority_of(job), 9);
+  EXPECT_EQ(job.spec.priority, 0);
+}
+
 TEST(FinishAttempt, checkpointed_exit_is_requeued_free_of_charge) {
   const Job job = ended(exit_with(75));
   EXPECT_EQ(job.state, JobState::kQueued);

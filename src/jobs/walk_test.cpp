@@ -33,6 +33,15 @@ void expect_consistent(const Job& job) {
   }
   EXPECT_TRUE(job.state != JobState::kStopping || job.intent != StopIntent::kNone);
   EXPECT_TRUE(job.state != JobState::kQueued || job.intent == StopIntent::kNone);
+  EXPECT_EQ(job.reason_code == ReasonCode::kNone && is_terminal(job.state), false) << "an end without a reason";
+  EXPECT_TRUE(!launched || job.waits_for.empty()) << "launched before its dependencies were met";
+  EXPECT_LE(job.history.size(), kAttemptsKept);
+  const bool over = job.state == JobState::kQueued || is_terminal(job.state);
+  if (over && job.attempt.number.valid()) {
+    EXPECT_EQ(job.history.empty() ? AttemptNumber() : job.history.back().number, job.attempt.number);
+  }
+  EXPECT_GE(job.usage.cpu_us, 0);
+  EXPECT_TRUE(job.memory_bytes == std::nullopt || (job.retries.oom > 0 && *job.memory_bytes == 2 * job.spec.resources.memory.bytes));
   EXPECT_TRUE(job.state != JobState::kCancelled || job.intent == StopIntent::kCancel);
   EXPECT_TRUE(job.state != JobState::kTimedOut || job.intent == StopIntent::kLimit);
   if (job.spec.job_class == "batch") {
@@ -54,6 +63,7 @@ TEST(Walk, random_lives_take_legal_edges_only_and_together_all_of_them) {
       const JobState before = job.state;
       const AttemptNumber attempt = job.attempt.number;
       if (!walk.step(job)) break;
+      ASSERT_TRUE(before != JobState::kQueued || job.state != JobState::kStarting || !job.hold) << "launched while it was held";
       if (job.state != before) taken.emplace(before, job.state);
       ASSERT_TRUE(job.state == before || legal_edges().contains({before, job.state})) << name_of(before) << " -> " << name_of(job.state);
       const bool relaunched = before == JobState::kQueued && job.state == JobState::kStarting;

@@ -59,6 +59,16 @@ class ServiceWorld : public ::testing::Test {
     submission.spec.tasks = tasks;
     return submission;
   }
+  static Submission after(std::vector<JobDependency> dependencies) {
+    Submission submission = ServiceWorld::submission();
+    submission.spec.after = std::move(dependencies);
+    return submission;
+  }
+  static Submission array(std::int64_t count, std::int64_t max_running = 0) {
+    Submission submission = ServiceWorld::submission();
+    submission.spec.array = JobArray{count, max_running};
+    return submission;
+  }
   /// Submits and lets the strand run until it is idle.
   JobId submit(Submission submission = ServiceWorld::submission()) {
     std::optional<Result<JobId>> answer;
@@ -73,6 +83,30 @@ class ServiceWorld : public ::testing::Test {
     strand.run_ready();
     EXPECT_TRUE(answer.has_value()) << "no answer";
     return answer.value_or(internal_error("test.no_answer", ""));
+  }
+  /// Calls a method of the service that answers with Result<void>, and lets the strand run.
+  template <typename Call>
+  Result<void> ask(Call call) {
+    std::optional<Result<void>> answer;
+    call([&answer](Result<void> result) { answer = std::move(result); });
+    strand.run_ready();
+    return answer.value_or(internal_error("test.no_answer", "no answer"));
+  }
+  Result<void> hold(JobId id) {
+    return ask([&](auto done) { service->hold(id, "ann", std::move(done)); });
+  }
+  Result<void> release(JobId id) {
+    return ask([&](auto done) { service->release(id, "ann", std::move(done)); });
+  }
+  Result<void> set_priority(JobId id, std::int64_t priority) {
+    return ask([&](auto done) { service->set_priority(id, priority, "ann", std::move(done)); });
+  }
+  /// The answer to a submit, which may be refused.
+  Result<JobId> try_submit(Submission submission) {
+    std::optional<Result<JobId>> answer;
+    service->submit(std::move(submission), [&answer](Result<JobId> result) { answer = std::move(result); });
+    strand.run_ready();
+    return answer.value_or(internal_error("test.no_answer", "no answer"));
   }
   /// The job, live or as the ledger has it.
   Job job(JobId id) {
