@@ -66,7 +66,7 @@ TEST_F(TokenAuthorizerTest, issued_token_names_its_principal_until_revoked) {
 
 TEST_F(TokenAuthorizerTest, altered_tokens_are_refused) {
   tokens.set_attempt_check([](const AttemptKey&) { return true; });
-  for (const std::string& token : {tokens.issue({"a", "admin"}), tokens.attempt_token(attempt(17, 2)), tokens.agent_token({"node_1"})}) {
+  for (const std::string& token : {tokens.issue({"a", "admin"}), tokens.attempt_token(attempt(17, 2))}) {
     ASSERT_TRUE(principal_of(tokens, token).ok()) << token;
     for (std::size_t i = 0; i < token.size(); ++i) {
       std::string altered = token;
@@ -101,7 +101,6 @@ TEST_F(TokenAuthorizerTest, attempt_token_of_another_installation_is_refused) {
   TokenAuthorizer other("another key");
   tokens.set_attempt_check([](const AttemptKey&) { return true; });
   EXPECT_FALSE(principal_of(tokens, other.attempt_token(attempt(17, 2))).ok());
-  EXPECT_FALSE(principal_of(tokens, other.agent_token({"node-1"})).ok());
 }
 
 TEST_F(TokenAuthorizerTest, one_attempt_has_one_token_text) {
@@ -113,12 +112,21 @@ TEST_F(TokenAuthorizerTest, one_attempt_has_one_token_text) {
   }
 }
 
-TEST_F(TokenAuthorizerTest, revoked_agent_and_attempt_are_refused) {
+TEST_F(TokenAuthorizerTest, token_of_an_attempt_counts_in_its_namespace_alone) {
   tokens.set_attempt_check([](const AttemptKey&) { return true; });
-  const std::string agent = tokens.agent_token({"node-1"});
-  EXPECT_EQ(name_of_bearer(agent), "agent:node-1");
-  tokens.revoke("agent:node-1");
-  EXPECT_EQ(name_of_bearer(agent), "auth.invalid");
+  tokens.set_attempt_namespace([](const AttemptKey& key) -> std::optional<std::string> {
+    if (key.job == JobId(17)) return "vision";
+    return std::nullopt;
+  });
+  const Result<net::Principal> found = principal_of(tokens, tokens.attempt_token(attempt(17, 2)));
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->role, "");
+  EXPECT_EQ(found->grants, (std::vector<net::Grant>{{"vision", "runner"}}));
+  EXPECT_FALSE(principal_of(tokens, tokens.attempt_token(attempt(18, 1))).ok());
+}
+
+TEST_F(TokenAuthorizerTest, revoked_attempt_is_refused) {
+  tokens.set_attempt_check([](const AttemptKey&) { return true; });
   tokens.revoke("job:17/2");
   EXPECT_EQ(name_of_bearer(tokens.attempt_token(attempt(17, 2))), "auth.invalid");
   EXPECT_EQ(name_of_bearer(tokens.attempt_token(attempt(17, 3))), "job:17/3");
@@ -145,7 +153,7 @@ TEST_F(TokenAuthorizerTest, only_stored_tokens_have_a_fingerprint_until_they_are
   ASSERT_TRUE(fingerprint.has_value());
   EXPECT_EQ(fingerprint->find(token.substr(token.size() - 8)), std::string::npos);
   EXPECT_EQ(tokens.principal_of(*fingerprint)->name, "alice");
-  for (const std::string& other : {token + "0", std::string(), tokens.attempt_token(attempt(17, 2)), tokens.agent_token({"node-1"})}) {
+  for (const std::string& other : {token + "0", std::string(), tokens.attempt_token(attempt(17, 2))}) {
     EXPECT_FALSE(tokens.fingerprint_of(other).has_value()) << other;
   }
   tokens.revoke("alice");

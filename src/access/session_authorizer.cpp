@@ -80,8 +80,9 @@ std::string SessionAuthorizer::sign_out(const net::Request& request) {
 
 std::string SessionAuthorizer::cookie_field(const std::string& value, Duration lifetime) const {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(lifetime).count();
-  // No `Secure`: the server speaks plain HTTP, where a browser would drop such a cookie on any host but loopback.
-  return cookie_ + "=" + value + "; Path=/; Max-Age=" + std::to_string(seconds) + "; HttpOnly; SameSite=Strict";
+  // No `Secure` without TLS: a browser would drop such a cookie on any host but loopback.
+  return cookie_ + "=" + value + "; Path=/; Max-Age=" + std::to_string(seconds) + "; HttpOnly; SameSite=Strict" +
+         (secure_ ? "; Secure" : "");
 }
 
 }  // namespace trainyard::access

@@ -16,8 +16,12 @@ class SessionAuthorizer final : public net::Authorizer {
   /// own none signs the others out.
   SessionAuthorizer(TokenAuthorizer& tokens, SessionStore& sessions, std::string_view installation);
 
+  /// The server speaks TLS: browsers are told to send the cookie that way only. Before the server starts.
+  void set_secure(bool secure) { secure_ = secure; }
+
   /// Errors: UNAUTHENTICATED "auth.missing", "auth.invalid"; the message says what a browser's user can do.
   Result<net::Principal> authenticate(const net::Request& request) override;
+  bool is_current(const net::Principal& principal) const override { return tokens_.is_current(principal); }
 
   /// Opens a session for the holder of a stored token; those of attempts and agents open none. The result is the value of a Set-Cookie
   /// field. Errors: UNAUTHENTICATED "auth.invalid".
@@ -37,6 +41,7 @@ class SessionAuthorizer final : public net::Authorizer {
   TokenAuthorizer& tokens_;
   SessionStore& sessions_;
   const std::string cookie_;
+  bool secure_ = false;
 };
 
 }  // namespace trainyard::access

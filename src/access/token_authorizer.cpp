@@ -11,7 +11,6 @@ namespace trainyard::access {
 namespace {
 
 constexpr std::string_view kAttemptPrefix = "ty_job_";
-constexpr std::string_view kAgentPrefix = "ty_agent_";
 constexpr std::string_view kRunner = "runner";
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
@@ -100,7 +99,6 @@ std::optional<DerivedToken> derived_token(std::string_view token, std::string_vi
 }  // namespace
 
 std::string attempt_principal(const AttemptKey& attempt) { return "job:" + attempt.job.text() + "/" + attempt.attempt.text(); }
-std::string agent_principal(const NodeName& node) { return "agent:" + node.text; }
 
 std::optional<AttemptKey> attempt_of(const net::Principal& principal) {
   static constexpr std::string_view kPrefix = "job:";
@@ -117,6 +115,16 @@ std::optional<std::string> token_of(const net::Request& request) {
 void TokenAuthorizer::set_attempt_check(AttemptCheck check) {
   const std::unique_lock lock(mutex_);
   attempt_check_ = std::move(check);
+}
+
+void TokenAuthorizer::set_attempt_namespace(AttemptNamespace name_space) {
+  const std::unique_lock lock(mutex_);
+  attempt_namespace_ = std::move(name_space);
+}
+
+void TokenAuthorizer::observe_use(UseObserver observer) {
+  const std::unique_lock lock(mutex_);
+  used_ = std::move(observer);
 }
 
 void TokenAuthorizer::add_token(const std::string& token, TokenGrant grant) {
@@ -141,23 +149,30 @@ std::string TokenAuthorizer::attempt_token(const AttemptKey& attempt) const {
          hmac_sha256_hex(key_, attempt_principal(attempt));
 }
 
-std::string TokenAuthorizer::agent_token(const NodeName& node) const {
-  return std::string(kAgentPrefix) + node.text + "_" + hmac_sha256_hex(key_, agent_principal(node));
-}
-
 Result<net::Principal> TokenAuthorizer::authenticate(const net::Request& request) {
   const std::optional<std::string> token = token_of(request);
   if (!token) return missing_token();
   std::optional<net::Principal> principal;
   if (const auto of_attempt = derived_token(*token, kAttemptPrefix)) {
     principal = attempt(of_attempt->claims, of_attempt->mac);
-  } else if (const auto of_agent = derived_token(*token, kAgentPrefix)) {
-    principal = agent(of_agent->claims, of_agent->mac);
   } else {
-    principal = principal_of(sha256_hex(*token));
+    principal = stored(sha256_hex(*token));
   }
   if (!principal) return invalid_token();
+  if (principal->credential.empty()) return *std::move(principal);
+  if (const TimePoint now = clock_.now(); identities_.note_use(principal->credential, now)) {
+    UseObserver used;
+    {
+      const std::shared_lock lock(mutex_);
+      used = used_;
+    }
+    if (used) used(principal->credential, now);
+  }
   return *std::move(principal);
+}
+
+bool TokenAuthorizer::is_current(const net::Principal& principal) const {
+  return principal.credential.empty() || identities_.is_current(principal.credential, clock_.now());
 }
 
 std::optional<std::string> TokenAuthorizer::fingerprint_of(const std::string& token) const {
@@ -167,29 +182,39 @@ std::optional<std::string> TokenAuthorizer::fingerprint_of(const std::string& to
 }
 
 std::optional<net::Principal> TokenAuthorizer::principal_of(const std::string& fingerprint) const {
-  // The table is keyed by the digest, so how long a look-up takes tells nothing about the secret.
-  const std::shared_lock lock(mutex_);
-  const auto found = grants_.find(fingerprint);
-  if (found == grants_.end() || !equal_in_constant_time(found->first, fingerprint)) return std::nullopt;
-  return net::Principal{found->second.principal, found->second.role};
+  std::optional<net::Principal> principal = stored(fingerprint);
+  // Machines have no browsers.
+  const bool person = principal && principal->role != "agent" && principal->role != "join";
+  return person ? principal : std::nullopt;
+}
+
+std::optional<net::Principal> TokenAuthorizer::stored(const std::string& sha256) const {
+  {
+    // The table is keyed by the digest, so how long a look-up takes tells nothing about the secret.
+    const std::shared_lock lock(mutex_);
+    const auto found = grants_.find(sha256);
+    if (found != grants_.end() && equal_in_constant_time(found->first, sha256)) {
+      return net::Principal{found->second.principal, found->second.role};
+    }
+  }
+  return identities_.find(sha256, clock_.now());
 }
 
 std::optional<net::Principal> TokenAuthorizer::attempt(std::string_view claims, std::string_view mac) const {
   const std::optional<AttemptKey> key = attempt_key(claims, '_');
   if (!key || !is_derived(attempt_principal(*key), mac)) return std::nullopt;
   AttemptCheck check;
+  AttemptNamespace name_space;
   {
     const std::shared_lock lock(mutex_);
     check = attempt_check_;
+    name_space = attempt_namespace_;
   }
   if (!check || !check(*key)) return std::nullopt;
-  return net::Principal{attempt_principal(*key), std::string(kRunner)};
-}
-
-std::optional<net::Principal> TokenAuthorizer::agent(std::string_view name, std::string_view mac) const {
-  const std::string principal = agent_principal({std::string(name)});
-  if (name.empty() || !is_derived(principal, mac)) return std::nullopt;
-  return net::Principal{principal, std::string(kRunner)};
+  if (!name_space) return net::Principal{attempt_principal(*key), std::string(kRunner)};
+  const std::optional<std::string> own = name_space(*key);
+  if (!own) return std::nullopt;
+  return net::Principal{attempt_principal(*key), {}, {{*own, std::string(kRunner)}}};
 }
 
 bool TokenAuthorizer::is_derived(const std::string& principal, std::string_view mac) const {

@@ -50,78 +50,17 @@ bool parse_number(std::string_view text, double& number, std::string_view& suffi
 /// Reads fields out of an object and remembers the first fault.
 class Decoder final : public FieldVisitor {
  public:
-  explicit Decoder(const Document& document) : document_(document) {
+  Decoder(const Document& document, const DecodeSettings& settings) : document_(document), settings_(settings) {
     if (!document.is_object() && !document.is_null()) {
       fail("spec.type", fmt::format("expected an object, found {}", name_of(document.kind())), document);
     }
   }
 
-  void field(std::string_view name, bool& value, std::string_view) override {
-    if (const Document* node = next(name)) take(*node, node->as_bool(), value);
-  }
-  void field(std::string_view name, std::int64_t& value, Range range, std::string_view) override {
-    if (const Document* node = next(name); node != nullptr && take(*node, node->as_int(), value)) {
-      check_range(*node, static_cast<double>(value), range);
-    }
-  }
-  void field(std::string_view name, double& value, Range range, std::string_view) override {
-    if (const Document* node = next(name); node != nullptr && take(*node, node->as_double(), value)) check_range(*node, value, range);
-  }
-  void field(std::string_view name, std::string& value, std::string_view) override {
-    if (const Document* node = next(name)) take(*node, node->as_string(), value);
-  }
-  void field(std::string_view name, Duration& value, std::string_view) override {
-    if (const Document* node = next(name)) take_parsed(*node, &parse_duration, value);
-  }
-  void field(std::string_view name, ByteSize& value, std::string_view) override {
-    const Document* node = next(name);
-    if (node == nullptr) return;
-    if (node->is_number()) {
-      take(*node, node->as_int(), value.bytes);
-    } else {
-      take_parsed(*node, &parse_byte_size, value);
-    }
-    check_range(*node, static_cast<double>(value.bytes), {.min = 0});
-  }
-  void field(std::string_view name, MilliCpu& value, std::string_view) override {
-    const Document* node = next(name);
-    if (node == nullptr) return;
-    if (double cores = 0; node->is_number()) {
-      if (take(*node, node->as_double(), cores) && check_range(*node, cores, {.min = 0, .max = 1e9}))
-        value.milli = std::llround(cores * 1000);
-    } else {
-      take_parsed(*node, &parse_milli_cpu, value);
-    }
-  }
-  void field(std::string_view name, std::vector<std::string>& value, std::string_view) override {
-    const Document* node = next(name);
-    if (node == nullptr || !expect(*node, node->is_array(), "a list of strings")) return;
-    value.clear();
-    for (const Document& item : node->items()) {
-      std::string text;
-      if (!take(item, item.as_string(), text)) return;
-      value.push_back(std::move(text));
-    }
-  }
-  void field(std::string_view name, std::map<std::string, std::string>& value, std::string_view) override {
-    const Document* node = next(name);
-    if (node == nullptr || !expect(*node, node->is_object(), "an object with string values")) return;
-    value.clear();
-    for (const auto& [key, item] : node->members()) {
-      if (!take(item, scalar_text(item), value[key])) return;
-    }
-  }
-  void field(std::string_view name, Document& value, std::string_view) override {
-    if (const Document* node = next(name)) value = *node;
-  }
-  void choice(std::string_view name, std::string& value, const std::vector<std::string_view>& allowed, std::string_view) override {
-    const Document* node = next(name);
-    if (node == nullptr || !take(*node, node->as_string(), value)) return;
-    if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
-    fail("spec.choice",
-         fmt::format("{} must be one of {}{}: \"{}\"", name, fmt::join(allowed, ", "),
-                     did_you_mean(value, {allowed.begin(), allowed.end()}), value),
-         *node);
+  void visit(std::string_view name, const Slot& slot, std::string_view) override {
+    names_.emplace_back(name);
+    if (error_) return;
+    const Document* node = document_.find(name);
+    if (node != nullptr && !node->is_null()) take(*node, slot);
   }
   void required() override {
     if (error_ || names_.empty() || !document_[names_.back()].is_null()) return;
@@ -139,20 +78,6 @@ class Decoder final : public FieldVisitor {
     return {};
   }
 
- protected:
-  void object(std::string_view name, std::string_view, const Visit& visit) override {
-    if (const Document* node = next(name)) decode_into(*node, visit);
-  }
-  void list(std::string_view name, std::string_view, std::size_t, const std::function<void(std::size_t)>& resize,
-            const std::function<void(std::size_t, FieldVisitor&)>& visit, const Visit&) override {
-    const Document* node = next(name);
-    if (node == nullptr || !expect(*node, node->is_array(), "a list")) return;
-    resize(node->items().size());
-    for (std::size_t i = 0; i < node->items().size() && !error_; ++i) {
-      decode_into(node->items()[i], [&visit, i](FieldVisitor& inner) { visit(i, inner); });
-    }
-  }
-
  private:
   static std::string did_you_mean(std::string_view text, const std::vector<std::string>& candidates) {
     const std::optional<std::string> match = nearest(text, candidates);
@@ -165,18 +90,92 @@ class Decoder final : public FieldVisitor {
     return item.as_string();
   }
 
-  const Document* next(std::string_view name) {
-    names_.emplace_back(name);
-    if (error_) return nullptr;
-    const Document* node = document_.find(name);
-    return node == nullptr || node->is_null() ? nullptr : node;
+  void take(const Document& node, const Slot& slot) {
+    std::visit([this, &node](const auto& kind) { take_slot(node, kind); }, slot.value);
   }
-
-  void decode_into(const Document& node, const Visit& visit) {
-    Decoder inner(node);
-    visit(inner);
+  void take_slot(const Document& node, const ScalarSlot& slot) {
+    std::visit([this, &node, &slot](auto* value) { take_scalar(node, slot, *value); }, slot.value);
+  }
+  void take_slot(const Document& node, const ObjectSlot& slot) {
+    Decoder inner(node, settings_);
+    slot.visit(inner);
     if (Result<void> result = inner.finish(); !result.ok() && !error_) error_ = std::move(result).error();
   }
+  void take_slot(const Document& node, const ListSlot& slot) {
+    if (!expect(node, node.is_array(), "a list")) return;
+    slot.resize(node.items().size());
+    for (std::size_t i = 0; i < node.items().size() && !error_; ++i) {
+      slot.item(i, [this, &node, i](const Slot& item) { take(node.items()[i], item); });
+    }
+  }
+  void take_slot(const Document& node, const MapSlot& slot) {
+    if (!expect(node, node.is_object(), "an object")) return;
+    slot.clear();
+    for (const auto& [key, item] : node.members()) {
+      if (error_) return;
+      slot.add(key, [this, &node = item](const Slot& value) { take(node, value); });
+    }
+  }
+  void take_slot(const Document& node, const OptionalSlot& slot) {
+    slot.create();
+    slot.value([this, &node](const Slot& value) { take(node, value); });
+  }
+
+  void take_scalar(const Document& node, const ScalarSlot&, bool& value) { assign(node, node.as_bool(), value); }
+  void take_scalar(const Document& node, const ScalarSlot& slot, std::int64_t& value) {
+    if (is_number_here(node) && assign(node, node.as_int(), value)) check_range(node, static_cast<double>(value), slot.range);
+  }
+  void take_scalar(const Document& node, const ScalarSlot& slot, double& value) {
+    if (is_number_here(node) && assign(node, node.as_double(), value)) check_range(node, value, slot.range);
+  }
+  void take_scalar(const Document& node, const ScalarSlot& slot, std::string& value) {
+    if (!assign(node, node.as_string(), value) || slot.allowed == nullptr) return;
+    const std::vector<std::string_view>& allowed = *slot.allowed;
+    if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
+    fail("spec.choice",
+         fmt::format("{} must be one of {}{}: \"{}\"", names_.back(), fmt::join(allowed, ", "),
+                     did_you_mean(value, {allowed.begin(), allowed.end()}), value),
+         node);
+  }
+  void take_scalar(const Document& node, const ScalarSlot&, Duration& value) { assign_parsed(node, &parse_duration, value); }
+  void take_scalar(const Document& node, const ScalarSlot&, TimePoint& value) { assign_parsed(node, &parse_rfc3339, value); }
+  void take_scalar(const Document& node, const ScalarSlot&, ByteSize& value) {
+    if (node.is_number()) {
+      assign(node, node.as_int(), value.bytes);
+    } else {
+      assign_parsed(node, &parse_byte_size, value);
+    }
+    check_range(node, static_cast<double>(value.bytes), {.min = 0});
+  }
+  void take_scalar(const Document& node, const ScalarSlot&, MilliCpu& value) {
+    if (double cores = 0; node.is_number()) {
+      if (assign(node, node.as_double(), cores) && check_range(node, cores, {.min = 0, .max = 1e9})) {
+        value.milli = std::llround(cores * 1000);
+      }
+    } else {
+      assign_parsed(node, &parse_milli_cpu, value);
+    }
+  }
+  void take_scalar(const Document& node, const ScalarSlot&, std::vector<std::string>& value) {
+    if (!expect(node, node.is_array(), "a list of strings")) return;
+    value.clear();
+    for (const Document& item : node.items()) {
+      std::string text;
+      if (!assign(item, item.as_string(), text)) return;
+      value.push_back(std::move(text));
+    }
+  }
+  void take_scalar(const Document& node, const ScalarSlot&, std::map<std::string, std::string>& value) {
+    if (!expect(node, node.is_object(), "an object with string values")) return;
+    value.clear();
+    for (const auto& [key, item] : node.members()) {
+      if (!assign(item, scalar_text(item), value[key])) return;
+    }
+  }
+  void take_scalar(const Document& node, const ScalarSlot&, Document& value) { value = node; }
+
+  /// The reads of Document take a number in a text too.
+  bool is_number_here(const Document& node) { return settings_.numbers_as_text || expect(node, !node.is_string(), "a number"); }
 
   bool expect(const Document& node, bool holds, std::string_view what) {
     if (!holds) fail("spec.type", fmt::format("{} must be {}, found {}", names_.back(), what, name_of(node.kind())), node);
@@ -184,7 +183,7 @@ class Decoder final : public FieldVisitor {
   }
 
   template <typename T>
-  bool take(const Document& node, Result<T> result, T& value) {
+  bool assign(const Document& node, Result<T> result, T& value) {
     if (!result.ok()) {
       fail("spec.type", fmt::format("{}: {}", names_.back(), result.error().message), node);
       return false;
@@ -194,9 +193,9 @@ class Decoder final : public FieldVisitor {
   }
 
   template <typename T>
-  void take_parsed(const Document& node, Result<T> (*parse)(std::string_view), T& value) {
+  void assign_parsed(const Document& node, Result<T> (*parse)(std::string_view), T& value) {
     std::string text;
-    if (!take(node, node.as_string(), text)) return;
+    if (!assign(node, node.as_string(), text)) return;
     Result<T> parsed = parse(text);
     if (parsed.ok()) {
       value = std::move(parsed).value();
@@ -220,140 +219,69 @@ class Decoder final : public FieldVisitor {
   }
 
   const Document& document_;
+  const DecodeSettings& settings_;
   std::vector<std::string> names_;
   std::optional<Error> error_;
 };
 
+Document encoded(bool value) { return value; }
+Document encoded(std::int64_t value) { return value; }
+Document encoded(double value) { return value; }
+Document encoded(const std::string& value) { return value; }
+Document encoded(Duration value) { return format_duration(value); }
+Document encoded(TimePoint value) { return to_rfc3339(value); }
+Document encoded(ByteSize value) { return format_byte_size(value); }
+Document encoded(MilliCpu value) { return fmt::format("{}m", value.milli); }
+Document encoded(const std::vector<std::string>& value) {
+  Document list = Document::array();
+  for (const std::string& text : value) list.push(text);
+  return list;
+}
+Document encoded(const std::map<std::string, std::string>& value) {
+  Document object = Document::object();
+  for (const auto& [key, text] : value) object.append_member(key, text);
+  return object;
+}
+Document encoded(const Document& value) { return value; }
+
+/// Null: the value is not written.
+Document encoded(const Slot& slot);
+
+Document encoded(const ScalarSlot& slot) {
+  return std::visit([](auto* value) { return encoded(*value); }, slot.value);
+}
+Document encoded(const ObjectSlot& slot) { return encode_fields(slot.visit); }
+Document encoded(const ListSlot& slot) {
+  Document items = Document::array();
+  for (std::size_t i = 0; i < slot.size; ++i) {
+    slot.item(i, [&items](const Slot& item) { items.push(encoded(item)); });
+  }
+  return items;
+}
+Document encoded(const MapSlot& slot) {
+  Document object = Document::object();
+  slot.each([&object](const std::string& key, const Slot& value) { object.append_member(key, encoded(value)); });
+  return object;
+}
+Document encoded(const OptionalSlot& slot) {
+  Document out;
+  if (slot.present) slot.value([&out](const Slot& value) { out = encoded(value); });
+  return out;
+}
+Document encoded(const Slot& slot) {
+  return std::visit([](const auto& kind) { return encoded(kind); }, slot.value);
+}
+
 class Encoder final : public FieldVisitor {
  public:
-  void field(std::string_view name, bool& value, std::string_view) override { out_.set(name, value); }
-  void field(std::string_view name, std::int64_t& value, Range, std::string_view) override { out_.set(name, value); }
-  void field(std::string_view name, double& value, Range, std::string_view) override { out_.set(name, value); }
-  void field(std::string_view name, std::string& value, std::string_view) override { out_.set(name, value); }
-  void field(std::string_view name, Duration& value, std::string_view) override { out_.set(name, format_duration(value)); }
-  void field(std::string_view name, ByteSize& value, std::string_view) override { out_.set(name, format_byte_size(value)); }
-  void field(std::string_view name, MilliCpu& value, std::string_view) override { out_.set(name, fmt::format("{}m", value.milli)); }
-  void field(std::string_view name, std::vector<std::string>& value, std::string_view) override {
-    Document list = Document::array();
-    for (const std::string& text : value) list.push(text);
-    out_.set(name, std::move(list));
-  }
-  void field(std::string_view name, std::map<std::string, std::string>& value, std::string_view) override {
-    Document object = Document::object();
-    for (const auto& [key, text] : value) object.set(key, text);
-    out_.set(name, std::move(object));
-  }
-  void field(std::string_view name, Document& value, std::string_view) override {
-    if (!value.is_null()) out_.set(name, value);
-  }
-  void choice(std::string_view name, std::string& value, const std::vector<std::string_view>&, std::string_view) override {
-    out_.set(name, value);
+  void visit(std::string_view name, const Slot& slot, std::string_view) override {
+    if (Document value = encoded(slot); !value.is_null()) out_.set(name, std::move(value));
   }
   void required() override {}
   Document take() { return std::move(out_); }
 
- protected:
-  void object(std::string_view name, std::string_view, const Visit& visit) override { out_.set(name, encode_fields(visit)); }
-  void list(std::string_view name, std::string_view, std::size_t size, const std::function<void(std::size_t)>&,
-            const std::function<void(std::size_t, FieldVisitor&)>& visit, const Visit&) override {
-    Document items = Document::array();
-    for (std::size_t i = 0; i < size; ++i) {
-      items.push(encode_fields([&visit, i](FieldVisitor& inner) { visit(i, inner); }));
-    }
-    out_.set(name, std::move(items));
-  }
-
  private:
   Document out_ = Document::object();
-};
-
-class SchemaWriter final : public FieldVisitor {
- public:
-  void field(std::string_view name, bool& value, std::string_view doc) override { add(name, "boolean", doc).set("default", value); }
-  void field(std::string_view name, std::int64_t& value, Range range, std::string_view doc) override {
-    bound(add(name, "integer", doc), range).set("default", value);
-  }
-  void field(std::string_view name, double& value, Range range, std::string_view doc) override {
-    bound(add(name, "number", doc), range).set("default", value);
-  }
-  void field(std::string_view name, std::string& value, std::string_view doc) override { add(name, "string", doc).set("default", value); }
-  void field(std::string_view name, Duration& value, std::string_view doc) override {
-    add(name, "string", doc).set("format", "duration like 1h30m").set_where("");
-    last().set("default", format_duration(value));
-  }
-  void field(std::string_view name, ByteSize& value, std::string_view doc) override {
-    add(name, text_or("integer"), doc).set("default", format_byte_size(value));
-  }
-  void field(std::string_view name, MilliCpu& value, std::string_view doc) override {
-    add(name, text_or("number"), doc).set("default", fmt::format("{}m", value.milli));
-  }
-  void field(std::string_view name, std::vector<std::string>&, std::string_view doc) override {
-    add(name, "array", doc).set("items", type_of("string"));
-  }
-  void field(std::string_view name, std::map<std::string, std::string>&, std::string_view doc) override {
-    add(name, "object", doc).set("additionalProperties", type_of("string"));
-  }
-  void field(std::string_view name, Document&, std::string_view doc) override { add(name, Document(), doc); }
-  void choice(std::string_view name, std::string& value, const std::vector<std::string_view>& allowed, std::string_view doc) override {
-    Document& property = add(name, "string", doc);
-    Document list = Document::array();
-    for (const std::string_view text : allowed) list.push(text);
-    property.set("enum", std::move(list));
-    property.set("default", value);
-  }
-  void required() override { required_.push(names_.back()); }
-
-  Document take() {
-    Document schema = type_of("object");
-    Document properties = Document::object();
-    for (std::size_t i = 0; i < names_.size(); ++i) properties.set(names_[i], std::move(properties_[i]));
-    schema.set("properties", std::move(properties));
-    if (!required_.items().empty()) schema.set("required", std::move(required_));
-    schema.set("additionalProperties", false);
-    return schema;
-  }
-
- protected:
-  void object(std::string_view name, std::string_view doc, const Visit& visit) override {
-    names_.emplace_back(name);
-    properties_.push_back(schema_of_fields(visit));
-    last().set("description", doc);
-  }
-  void list(std::string_view name, std::string_view doc, std::size_t, const std::function<void(std::size_t)>&,
-            const std::function<void(std::size_t, FieldVisitor&)>&, const Visit& visit_prototype) override {
-    add(name, "array", doc).set("items", schema_of_fields(visit_prototype));
-  }
-
- private:
-  static Document type_of(std::string_view type) {
-    Document schema = Document::object();
-    schema.set("type", type);
-    return schema;
-  }
-  static Document text_or(std::string_view other) {
-    Document types = Document::array();
-    types.push("string");
-    types.push(other);
-    return types;
-  }
-  static Document& bound(Document& property, Range range) {
-    if (range.min != std::numeric_limits<double>::lowest()) property.set("minimum", range.min);
-    if (range.max != std::numeric_limits<double>::max()) property.set("maximum", range.max);
-    return property;
-  }
-  Document& last() { return properties_.back(); }
-  Document& add(std::string_view name, Document type, std::string_view doc) {
-    names_.emplace_back(name);
-    Document property = Document::object();
-    if (!type.is_null()) property.set("type", std::move(type));
-    property.set("description", doc);
-    properties_.push_back(std::move(property));
-    return last();
-  }
-
-  std::vector<std::string> names_;
-  std::vector<Document> properties_;
-  Document required_ = Document::array();
 };
 
 }  // namespace
@@ -395,8 +323,8 @@ Result<MilliCpu> parse_milli_cpu(std::string_view text) {
   return invalid_argument("spec.cpu", fmt::format("a CPU quantity is written like 2, 0.5 or \"900m\", not \"{}\"", text));
 }
 
-Result<void> decode_fields(const Document& document, const DescribeFunction& describe) {
-  Decoder decoder(document);
+Result<void> decode_fields(const Document& document, const DescribeFunction& describe, const DecodeSettings& settings) {
+  Decoder decoder(document, settings);
   describe(decoder);
   return decoder.finish();
 }
@@ -405,12 +333,6 @@ Document encode_fields(const DescribeFunction& describe) {
   Encoder encoder;
   describe(encoder);
   return encoder.take();
-}
-
-Document schema_of_fields(const DescribeFunction& describe) {
-  SchemaWriter writer;
-  describe(writer);
-  return writer.take();
 }
 
 std::optional<std::string> nearest(std::string_view text, const std::vector<std::string>& candidates) {

@@ -220,6 +220,86 @@ TEST(Schema, schema_lists_types_defaults_bounds_choices_and_required_keys) {
   EXPECT_EQ(properties["wheels"]["items"]["properties"]["diameter"]["maximum"], Document(3.0));
 }
 
+/// Has what a field may be besides the plain types.
+struct Train {
+  std::optional<std::string> driver;
+  std::optional<std::int64_t> platform;
+  std::optional<TimePoint> left_at;
+  std::optional<Wheel> lost;
+  std::optional<std::string> light;
+  std::vector<std::int64_t> stops;
+  std::vector<double> speeds;
+  std::map<std::string, Wheel> wheels_by_side;
+  std::map<std::string, std::int64_t> seats;
+  std::map<std::string, std::vector<std::int64_t>> berths;
+  TimePoint built_at;
+
+  void describe(FieldVisitor& fields) {
+    fields.field("driver", driver, "Who drives.");
+    fields.field("platform", platform, {.min = 1}, "Where it stands.");
+    fields.field("left_at", left_at, "When it left.");
+    fields.field("lost", lost, "The wheel that fell off.");
+    fields.choice("light", light, {"red", "green"}, "What the signal shows.");
+    fields.field("stops", stops, {.min = 0, .max = 99}, "Where it stops.");
+    fields.field("speeds", speeds, "Between the stops.");
+    fields.field("wheels_by_side", wheels_by_side, "Wheels.");
+    fields.field("seats", seats, {.min = 0}, "Seats by class.");
+    fields.field("berths", berths, "Berths by coach.");
+    fields.field("built_at", built_at, "When it was built.");
+  }
+};
+
+constexpr std::string_view kFullTrain =
+    R"({"driver":"ann","platform":3,"left_at":"2026-01-02T03:04:05.000006Z","lost":{"maker":"m","diameter":1.0},"light":"red",)"
+    R"("stops":[1,2],"speeds":[0.5],"wheels_by_side":{"left":{"maker":"l","diameter":0.5}},"seats":{"first":2},)"
+    R"("berths":{"a":[4]},"built_at":"1970-01-01T00:00:01.000000Z"})";
+
+void expect_train_refused(std::string_view text, std::string_view id, std::string_view where) {
+  const Result<Train> train = decode<Train>(parse_json(text).value());
+  ASSERT_FALSE(train.ok()) << text;
+  EXPECT_EQ(train.error().id, id) << text;
+  EXPECT_EQ(train.error().where, where) << text;
+}
+
+TEST(ComposedFields, values_read_back_as_they_were_written) {
+  const Result<Train> train = decode<Train>(parse_json(kFullTrain).value());
+  ASSERT_TRUE(train.ok()) << train.error().describe();
+  EXPECT_EQ(train->driver, "ann");
+  EXPECT_EQ(train->left_at->time_since_epoch().count() % 1'000'000, 6);
+  EXPECT_EQ(train->wheels_by_side.at("left").maker, "l");
+  EXPECT_EQ(train->berths.at("a"), std::vector<std::int64_t>{4});
+  EXPECT_EQ(to_json(encode(*train)), kFullTrain);
+}
+
+TEST(ComposedFields, empty_optionals_are_not_written_and_may_be_null) {
+  const Train train = decode<Train>(parse_json(R"({"driver":null,"lost":null,"built_at":"1970-01-01T00:00:00Z"})").value()).value();
+  EXPECT_FALSE(train.driver.has_value());
+  EXPECT_FALSE(train.lost.has_value());
+  EXPECT_EQ(to_json(encode(train)),
+            R"({"stops":[],"speeds":[],"wheels_by_side":{},"seats":{},"berths":{},"built_at":"1970-01-01T00:00:00.000000Z"})");
+}
+
+TEST(ComposedFields, faults_are_found_in_elements_and_told_with_their_place) {
+  expect_train_refused(R"({"platform":0})", "spec.range", "/platform");
+  expect_train_refused(R"({"stops":[1,100]})", "spec.range", "/stops/1");
+  expect_train_refused(R"({"stops":[1,"x"]})", "spec.type", "/stops/1");
+  expect_train_refused(R"({"seats":{"first":-1}})", "spec.range", "/seats/first");
+  expect_train_refused(R"({"seats":[1]})", "spec.type", "/seats");
+  expect_train_refused(R"({"berths":{"a":[1,null]}})", "spec.type", "/berths/a/1");
+  expect_train_refused(R"({"wheels_by_side":{"left":{}}})", "spec.missing_key", "/wheels_by_side/left");
+  expect_train_refused(R"({"lost":{"maker":"m","size":1}})", "spec.unknown_key", "/lost/size");
+  expect_train_refused(R"({"light":"blue"})", "spec.choice", "/light");
+  expect_train_refused(R"({"built_at":"yesterday"})", "time.malformed", "/built_at");
+}
+
+TEST(ComposedFields, strict_decoding_takes_no_number_from_a_text) {
+  const Document asked = parse_json(R"({"platform":"3"})").value();
+  EXPECT_EQ(decode<Train>(asked)->platform, 3);
+  const Result<Train> strict = decode<Train>(asked, {.numbers_as_text = false});
+  ASSERT_FALSE(strict.ok());
+  EXPECT_EQ(strict.error().id, "spec.type");
+}
+
 TEST(ByteSizeText, units_are_binary_or_decimal) {
   EXPECT_EQ(parse_byte_size("1KiB")->bytes, 1024);
   EXPECT_EQ(parse_byte_size("1kB")->bytes, 1000);

@@ -122,7 +122,7 @@ Result<std::unique_ptr<ApiClient>> make_api_client(const ServerAddress& address)
     token = std::move(text).value();
     while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<net::HttpClient> http, net::make_http_client(address.url));
+  ASSIGN_OR_RETURN(std::unique_ptr<net::HttpClient> http, net::make_http_client(address.url, {.ca_file = address.ca_file}));
   return std::make_unique<ApiClient>(std::move(http), std::move(token));
 }
 
@@ -153,8 +153,13 @@ net::ClientRequest ApiClient::request(std::string method, const std::string& tar
 
 Result<net::Response> ApiClient::exchange(const net::ClientRequest& request) {
   ASSIGN_OR_RETURN(net::Response response, http_.send(request));
-  if (response.status < 200 || response.status > 299) return error_from_response(response);
+  if (response.status < 200 || response.status > 299) return refusal(response);
   return response;
+}
+
+Error ApiClient::refusal(const net::Response& response) {
+  last_problem_ = parse_json(response.body).value_or(Document());
+  return error_from_response(response);
 }
 
 Result<Document> ApiClient::exchange_json(const net::ClientRequest& request) {
@@ -186,8 +191,12 @@ Result<Document> ApiClient::post_text(const std::string& target, std::string tex
   return exchange_json(call);
 }
 
-Result<Document> ApiClient::put(const std::string& target, const Document& body) {
-  net::ClientRequest call = request("PUT", target);
+Result<Document> ApiClient::put(const std::string& target, const Document& body) { return send_document("PUT", target, body); }
+
+Result<Document> ApiClient::patch(const std::string& target, const Document& body) { return send_document("PATCH", target, body); }
+
+Result<Document> ApiClient::send_document(std::string method, const std::string& target, const Document& body) {
+  net::ClientRequest call = request(std::move(method), target);
   call.headers.set("Content-Type", "application/json");
   call.body = to_json(body);
   return exchange_json(call);
@@ -221,9 +230,9 @@ Result<void> ApiClient::follow(const std::string& target, const OnEvent& on_even
     if (std::optional<Error> reason = progress.reason_to_end()) return *std::move(reason);
 
     const bool refused = response.ok() && response->status != 200;
-    if (refused && !is_worth_another_try(response->status)) return error_from_response(*response);
+    if (refused && !is_worth_another_try(response->status)) return refusal(*response);
     if ((refused || !response.ok()) && progress.server_was_away_too_long()) {
-      return refused ? error_from_response(*response) : response.error();
+      return refused ? refusal(*response) : response.error();
     }
     pause_unless_stopped(progress.take_pause(parser.retry()), settings.stop);
     if (std::optional<Error> reason = progress.reason_to_end()) return *std::move(reason);

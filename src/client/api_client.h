@@ -39,9 +39,13 @@ class ApiClient {
   Result<Document> post_text(const std::string& target, std::string text, const std::string& content_type,
                              const std::string& idempotency_key = {});
   Result<Document> put(const std::string& target, const Document& body);
+  Result<Document> patch(const std::string& target, const Document& body);
   Result<Document> remove(const std::string& target);
   /// The body as it is.
   Result<std::string> get_text(const std::string& target);
+  /// The problem details of the call that was refused last, for what an Error does not carry (`request_id`, `errors`, `type`); null when
+  /// no call was refused or the answer was no JSON.
+  const Document& last_problem() const { return last_problem_; }
 
   /// Reads Server-Sent Events until `on_event` returns false or the server answers 204: there is nothing more. Reconnects behind the last
   /// event when the connection ends, breaks or falls silent and when the server answers 5xx or 429. Errors: what the server refused
@@ -54,10 +58,13 @@ class ApiClient {
   net::ClientRequest request(std::string method, const std::string& target) const;
   Result<net::Response> exchange(const net::ClientRequest& request);
   Result<Document> exchange_json(const net::ClientRequest& request);
+  Result<Document> send_document(std::string method, const std::string& target, const Document& body);
+  Error refusal(const net::Response& response);
 
   std::unique_ptr<net::HttpClient> owned_;
   net::HttpClient& http_;
   std::string token_;
+  Document last_problem_;
 };
 
 /// Connects to the server at `address`; reads the token file. Nothing is sent yet.

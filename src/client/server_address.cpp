@@ -22,11 +22,12 @@ Result<ServerAddress> read_server_file(const std::string& path) {
   const Result<Document> document = parse_json(*text);
   const Result<std::string> url = document.ok() ? document->string_at("url") : Result<std::string>(document.error());
   const Result<std::string> token_file = document.ok() ? document->string_or("token_file", "") : Result<std::string>(document.error());
-  if (!url.ok() || !token_file.ok()) {
+  const Result<std::string> ca_file = document.ok() ? document->string_or("ca_file", "") : Result<std::string>(document.error());
+  if (!url.ok() || !token_file.ok() || !ca_file.ok()) {
     return data_loss("client.server_file",
                      fmt::format("the file that names the server is damaged: start the server again, it writes a new one: {}", path));
   }
-  return ServerAddress{*url, *token_file};
+  return ServerAddress{*url, *token_file, *ca_file};
 }
 
 std::string without_last_slash(std::string url) {
@@ -52,11 +53,13 @@ std::string user_data_directory(const Variables& variables) {
 }
 
 Result<ServerAddress> find_server(const AddressHints& hints, const Variables& variables) {
-  ServerAddress address{hints.url, hints.token_file};
+  ServerAddress address{hints.url, hints.token_file, hints.ca_file};
   if (address.url.empty()) address.url = variables("TRAINYARD_URL").value_or("");
   if (address.url.empty()) address.url = variables("TRAINYARD_API_URL").value_or("");
   if (address.token_file.empty()) address.token_file = variables("TRAINYARD_TOKEN_FILE").value_or("");
-  if (!address.url.empty() && !address.token_file.empty()) return address;
+  if (address.ca_file.empty()) address.ca_file = variables("TRAINYARD_CA_FILE").value_or("");
+  const bool trust_is_known = !address.url.starts_with("https://") || !address.ca_file.empty();
+  if (!address.url.empty() && !address.token_file.empty() && trust_is_known) return address;
 
   const Result<ServerAddress> local = read_server_file(user_data_directory(variables) + "/server.json");
   if (address.url.empty()) {
@@ -65,6 +68,7 @@ Result<ServerAddress> find_server(const AddressHints& hints, const Variables& va
   }
   const bool is_local = local.ok() && without_last_slash(local->url) == without_last_slash(address.url);
   if (address.token_file.empty() && is_local) address.token_file = local->token_file;
+  if (address.ca_file.empty() && is_local) address.ca_file = local->ca_file;
   return address;
 }
 

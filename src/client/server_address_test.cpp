@@ -60,6 +60,15 @@ TEST_F(ServerAddressTest, local_token_is_not_sent_to_another_server) {
   EXPECT_EQ(find("http://127.0.0.1:8470/")->token_file, "/data/token");
 }
 
+TEST_F(ServerAddressTest, certificate_authority_comes_with_its_server_or_from_the_environment) {
+  write_server_file(R"({"url": "https://127.0.0.1:8470", "token_file": "/data/token", "ca_file": "/data/ca.pem"})");
+  EXPECT_EQ(find()->ca_file, "/data/ca.pem");
+  EXPECT_EQ(find("https://127.0.0.1:8470", "/hint/token")->ca_file, "/data/ca.pem");
+  EXPECT_EQ(find("https://elsewhere:1", "/hint/token")->ca_file, "");
+  variables["TRAINYARD_CA_FILE"] = "/environment/ca.pem";
+  EXPECT_EQ(find("https://elsewhere:1", "/hint/token")->ca_file, "/environment/ca.pem");
+}
+
 TEST_F(ServerAddressTest, missing_server_says_what_to_do) {
   const Result<ServerAddress> found = find();
   ASSERT_FALSE(found.ok());

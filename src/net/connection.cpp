@@ -1,21 +1,14 @@
 #include "net/internal/connection.h"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
 
-#include <array>
-#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
-#include <boost/asio/write.hpp>
-#include <cerrno>
 
 #include "base/time.h"
 #include "net/internal/exchange.h"
 #include "net/internal/response_head.h"
+#include "net/internal/wire.h"
 
 namespace trainyard::net::internal {
 namespace {
@@ -24,9 +17,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using SteadyClock = std::chrono::steady_clock;
 using SteadyPoint = SteadyClock::time_point;
-using Strand = asio::strand<asio::io_context::executor_type>;
-using Socket = asio::basic_stream_socket<asio::ip::tcp, Strand>;
-using Timer = asio::basic_waitable_timer<SteadyClock, asio::wait_traits<SteadyClock>, Strand>;
+using Timer = asio::basic_waitable_timer<SteadyClock, asio::wait_traits<SteadyClock>, Wire::Strand>;
 
 constexpr auto kNever = SteadyPoint::max();
 constexpr std::chrono::seconds kLinger{2};  ///< How long a closing connection waits for the client to read the last answer.
@@ -49,11 +40,12 @@ std::string date_now() {
 ///      +--refused or late--> writing (close)
 class ClientConnection final : public Connection, public std::enable_shared_from_this<ClientConnection> {
  public:
-  ClientConnection(ServerCore& core, Socket socket, std::uint64_t number)
+  ClientConnection(ServerCore& core, Wire::Socket socket, std::unique_ptr<TlsSession> tls, std::uint64_t number)
       : core_(core),
-        socket_(std::move(socket)),
-        timer_(socket_.get_executor()),
+        wire_(std::move(socket), std::move(tls)),
+        timer_(wire_.executor()),
         number_(number),
+        peer_(wire_.peer()),
         reader_(core.rules, core.router, core.ids) {}
   ClientConnection(const ClientConnection&) = delete;
   ClientConnection& operator=(const ClientConnection&) = delete;
@@ -63,7 +55,7 @@ class ClientConnection final : public Connection, public std::enable_shared_from
   }
 
   void start() override { post(&ClientConnection::do_start); }
-  void turn_away() override { post(&ClientConnection::do_turn_away); }
+  void start_reserved() override { post(&ClientConnection::do_start_reserved); }
   void begin_stop() override { post(&ClientConnection::do_begin_stop); }
   void close() override { post(&ClientConnection::do_close); }
   void wake() { post(&ClientConnection::look_again); }
@@ -72,11 +64,11 @@ class ClientConnection final : public Connection, public std::enable_shared_from
   using Step = void (ClientConnection::*)();
 
   void post(Step step) {
-    asio::post(socket_.get_executor(), [self = shared_from_this(), step] { (*self.*step)(); });
+    asio::post(wire_.executor(), [self = shared_from_this(), step] { (*self.*step)(); });
   }
 
   void do_start();
-  void do_turn_away();
+  void do_start_reserved();
   void do_begin_stop();
   void do_close();
   void look_again();
@@ -84,6 +76,7 @@ class ClientConnection final : public Connection, public std::enable_shared_from
 
   void read();
   void on_readable();
+  void take_input(std::string plain);
   void on_end_of_input();
   void process();
   void set_read_deadline();
@@ -105,9 +98,10 @@ class ClientConnection final : public Connection, public std::enable_shared_from
   void on_deadline();
 
   ServerCore& core_;
-  Socket socket_;
+  Wire wire_;
   Timer timer_;
   const std::uint64_t number_;
+  const std::string peer_;
   WakerPtr waker_;
   RequestReader reader_;
   Phase phase_ = Phase::kReading;
@@ -150,31 +144,40 @@ void ClientConnection::do_start() {
   read();
 }
 
-void ClientConnection::do_turn_away() {
-  request_id_ = core_.ids.next();
-  send_problem(503, Category::kUnavailable, "http.connections",
-               "The server has no room for another connection; try again in a moment or close idle connections.", true);
+void ClientConnection::do_start_reserved() {
+  reader_.take_reserved_only();
+  do_start();
 }
 
 void ClientConnection::read() {
   if (waits_for_input_ || phase_ == Phase::kClosed) return;
   waits_for_input_ = true;
-  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](error_code failure) {
+  wire_.wait_readable([self = shared_from_this()](bool failed) {
     self->waits_for_input_ = false;
-    if (failure) return self->do_close();
+    if (failed) return self->do_close();
     self->on_readable();
   });
 }
 
 void ClientConnection::on_readable() {
-  static thread_local std::array<char, 65'536> scratch;
   // In any other phase the bytes stay in the socket until a phase that reads.
   if (phase_ != Phase::kReading && phase_ != Phase::kStreaming && phase_ != Phase::kLingering) return;
-  const ssize_t count = ::recv(socket_.native_handle(), scratch.data(), scratch.size(), MSG_DONTWAIT);
-  if (count < 0) return errno == EAGAIN || errno == EINTR ? read() : do_close();
-  if (count == 0) return on_end_of_input();
+  std::string plain;
+  switch (wire_.read(plain)) {
+    case Wire::Read::kBytes:
+      return take_input(std::move(plain));
+    case Wire::Read::kNothing:
+      return read();
+    case Wire::Read::kEnd:
+      return on_end_of_input();
+    case Wire::Read::kFailed:
+      return do_close();
+  }
+}
+
+void ClientConnection::take_input(std::string plain) {
   if (phase_ != Phase::kReading) return read();  // Nothing is awaited from the client: a stream is the last answer of its connection.
-  input_.append(scratch.data(), static_cast<std::size_t>(count));
+  input_.empty() ? void(input_ = std::move(plain)) : void(input_ += plain);
   process();
 }
 
@@ -237,6 +240,7 @@ void ClientConnection::continue_sent() {
 
 void ClientConnection::dispatch() {
   Request request = reader_.take();
+  request.peer = peer_;
   phase_ = Phase::kHandling;
   head_request_ = request.method == "HEAD";
   request_id_ = request.request_id;
@@ -277,6 +281,7 @@ void ClientConnection::send(Response response, bool close) {
                                        .close = close,
                                        .keep_alive_10 = !close && !reader_.http11(),
                                        .to_head_request = head_request_,
+                                       .secure = wire_.secure(),
                                        .request_id = request_id_,
                                        .date = date_now()});
   out_body_ = with_body ? std::move(response.body) : std::string();
@@ -307,8 +312,7 @@ void ClientConnection::sent() {
 
 void ClientConnection::linger() {
   if (stopping_) return do_close();
-  error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
+  wire_.end_sending();
   phase_ = Phase::kLingering;
   set_deadline(SteadyClock::now() + kLinger);
   read();
@@ -327,6 +331,7 @@ void ClientConnection::start_stream(Exchange::Answer answer) {
   out_head_ = response_head(answer.response, {.body = reader_.http11() ? BodyKind::kChunked : BodyKind::kUntilClose,
                                               .close = true,
                                               .to_head_request = head_request_,
+                                              .secure = wire_.secure(),
                                               .request_id = request_id_,
                                               .date = date_now()});
   out_body_.clear();
@@ -387,9 +392,8 @@ void ClientConnection::end_stream() {
 }
 
 void ClientConnection::write_out(Step next) {
-  const std::array<asio::const_buffer, 2> buffers{asio::buffer(out_head_), asio::buffer(out_body_)};
-  asio::async_write(socket_, buffers, [self = shared_from_this(), next](error_code failure, std::size_t) {
-    if (failure || self->phase_ == Phase::kClosed) return self->do_close();
+  wire_.write(out_head_, out_body_, [self = shared_from_this(), next](bool failed) {
+    if (failed || self->phase_ == Phase::kClosed) return self->do_close();
     (*self.*next)();
   });
 }
@@ -447,7 +451,7 @@ void ClientConnection::do_close() {
   phase_ = Phase::kClosed;
   error_code ignored;
   timer_.cancel(ignored);
-  socket_.close(ignored);
+  wire_.close();
   if (exchange_) std::exchange(exchange_, nullptr)->abandon();
   end_stream();
   core_.remove(number_);
@@ -456,12 +460,14 @@ void ClientConnection::do_close() {
 }  // namespace
 
 ConnectionPtr make_connection(ServerCore& core, asio::io_context& loop, int fd, std::uint64_t number) {
-  Socket socket{asio::make_strand(loop)};
+  Wire::Socket socket{asio::make_strand(loop)};
   error_code failure;
   // Only names the protocol to Asio: nothing asks for the address of an assigned socket.
   socket.assign(asio::ip::tcp::v4(), fd, failure);
   if (failure) return nullptr;
-  return std::make_shared<ClientConnection>(core, std::move(socket), number);
+  const TlsContextPtr certificate = core.tls();
+  std::unique_ptr<TlsSession> tls = certificate ? std::make_unique<TlsSession>(certificate) : nullptr;
+  return std::make_shared<ClientConnection>(core, std::move(socket), std::move(tls), number);
 }
 
 }  // namespace trainyard::net::internal

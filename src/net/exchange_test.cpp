@@ -133,17 +133,20 @@ TEST(Endpoint, accepted_forms) {
       {"http://node-1", "node-1:80"},
       {"http://[::1]:8470", "[::1]:8470"},
       {"[::1]", "[::1]:80"},
+      {"https://x", "x:443"},
+      {"https://127.0.0.1:8470/", "127.0.0.1:8470"},
   };
   for (const auto& [url, authority] : cases) {
     const Result<internal::Endpoint> endpoint = parse_endpoint(url);
     ASSERT_TRUE(endpoint.ok()) << url;
     EXPECT_EQ(endpoint->authority(), authority);
+    EXPECT_EQ(endpoint->tls, std::string_view(url).starts_with("https"));
   }
 }
 
 TEST(Endpoint, other_forms_are_refused) {
-  for (const char* url : {"", "https://x:1", "http://", "http://x:0", "http://x:65536", "http://x:1/path", "http://u@x:1", "x:y", "[::1:1",
-                          "x y", "[::1]x:1", "http://x:"}) {
+  for (const char* url : {"", "ftp://x:1", "https://", "https://x:1/path", "http://https://x", "http://", "http://x:0", "http://x:65536",
+                          "http://x:1/path", "http://u@x:1", "x:y", "[::1:1", "x y", "[::1]x:1", "http://x:"}) {
     const Result<internal::Endpoint> endpoint = parse_endpoint(url);
     ASSERT_FALSE(endpoint.ok()) << url;
     EXPECT_EQ(endpoint.error().id, "net.url");

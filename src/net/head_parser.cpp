@@ -13,6 +13,15 @@ namespace http = boost::beast::http;
 using RequestParser = http::request_parser<http::empty_body>;
 using ResponseParser = http::response_parser<http::empty_body>;
 
+/// Whether a line in `bytes`, which follow `before`, begins with a blank.
+bool holds_fold(char before, std::string_view bytes) {
+  for (const char c : bytes) {
+    if (before == '\n' && (c == ' ' || c == '\t')) return true;
+    before = c;
+  }
+  return false;
+}
+
 std::string text_of(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
 template <typename Parser>
@@ -88,6 +97,11 @@ HeadParser::Status HeadParser::feed(std::string_view bytes, std::size_t& used) {
   } catch (const std::exception&) {
     return refuse(400, "http.malformed", "The message head cannot be read as HTTP/1.1.");
   }
+  // Beast unfolds what is folded, which RFC 9112 section 5.2 lets a server refuse: others see a field of its own there.
+  if (holds_fold(last_, bytes.substr(0, used))) {
+    return refuse(400, "http.malformed", "A header field must stand on one line; write a folded value on one.");
+  }
+  if (used > 0) last_ = bytes[used - 1];
   taken_ += used;
   const std::size_t waiting = bytes.size() - used;
   if (failure == http::error::header_limit || taken_ > head_max_ || (failure == http::error::need_more && taken_ + waiting >= head_max_)) {
@@ -96,7 +110,7 @@ HeadParser::Status HeadParser::feed(std::string_view bytes, std::size_t& used) {
                       std::to_string(head_max_));
   }
   if (failure == http::error::need_more) return Status::kNeedMore;
-  if (failure == http::error::bad_version) return refuse(505, "http.version", "This server speaks HTTP/1.1 and HTTP/1.0 without TLS.");
+  if (failure == http::error::bad_version) return refuse(505, "http.version", "This server speaks HTTP/1.1 and HTTP/1.0 only.");
   if (failure) return refuse(400, "http.malformed", "The message head cannot be read as HTTP/1.1: " + failure.message());
   return state_->done() ? Status::kDone : Status::kNeedMore;
 }
@@ -110,6 +124,7 @@ MessageHead HeadParser::take() {
   }
   state_->parser.emplace<std::monostate>();
   taken_ = 0;
+  last_ = 0;
   return head;
 }
 

@@ -28,10 +28,19 @@ class Headers {
   std::vector<std::pair<std::string, std::string>> fields_;
 };
 
-/// Who a request comes from, as the Authorizer found it.
+/// What somebody may do in one namespace.
+struct Grant {
+  std::string scope;  ///< A namespace, or "*" for all of them.
+  std::string role;   ///< "viewer", "runner", "operator", "admin".
+  auto operator<=>(const Grant&) const = default;
+};
+
+/// Who a request comes from, as the Authorizer found it. What it may do: net/permission.h.
 struct Principal {
-  std::string name;  ///< "admin", "job:17/2", "agent:node-1".
-  std::string role;  ///< "viewer", "runner", "operator", "admin"; empty for nobody.
+  std::string name;           ///< "admin", "ann", "job:17/2", "agent:node-1".
+  std::string role;           ///< In every namespace: "viewer", "runner", "operator", "admin", or "agent"; empty for none.
+  std::vector<Grant> grants;  ///< In single namespaces.
+  std::string credential;     ///< The id of the stored token that was shown; empty when it was another kind.
 };
 
 /// A request as a value: handlers never see a socket.
@@ -44,6 +53,8 @@ struct Request {
   std::map<std::string, std::string> path_parameters;  ///< Filled by the Router.
   Principal principal;                                 ///< Filled by the Router.
   std::string request_id;
+  std::string traceparent;  ///< W3C trace context as the client sent it, when it was well-formed.
+  std::string peer;         ///< The numeric address of the client; empty when it is not known.
 
   std::optional<std::string> query_value(std::string_view key) const;
 };

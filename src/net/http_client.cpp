@@ -13,6 +13,7 @@
 #include "net/internal/chunked_decoder.h"
 #include "net/internal/message_head.h"
 #include "net/internal/socket.h"
+#include "net/internal/tls.h"
 
 namespace trainyard::net {
 namespace {
@@ -25,6 +26,7 @@ using internal::SteadyPoint;
 using OnBytes = std::function<bool(std::string_view)>;
 
 constexpr std::size_t kHeadMax = 65'536;
+constexpr std::size_t kPiece = 262'144;  ///< Plain bytes that are encrypted at once.
 constexpr std::uint64_t kBodyMax = std::uint64_t{1} << 34;
 
 bool has_line_break(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos; }
@@ -52,7 +54,8 @@ Result<std::string> request_head(const ClientRequest& request, const Endpoint& e
 /// Blocking client over one non-blocking socket, so that every wait has a deadline.
 class SocketHttpClient final : public HttpClient {
  public:
-  explicit SocketHttpClient(Endpoint endpoint) : endpoint_(std::move(endpoint)) {}
+  /// `tls`: null for plain bytes.
+  SocketHttpClient(Endpoint endpoint, internal::TlsContextPtr tls) : endpoint_(std::move(endpoint)), trust_(std::move(tls)) {}
 
   Result<Response> send(const ClientRequest& request) override { return exchange(request, nullptr); }
   Result<Response> stream(const ClientRequest& request, const OnBytes& on_bytes) override { return exchange(request, &on_bytes); }
@@ -69,22 +72,57 @@ class SocketHttpClient final : public HttpClient {
       TRY(connect());
       result = attempt(request, head, on_bytes);
     }
-    if (!result.ok()) fd_.reset();
+    if (!result.ok()) disconnect();
     return result;
   }
 
-  Result<void> connect() {
+  void disconnect() {
     fd_.reset();
+    tls_.reset();
+  }
+
+  Result<void> connect() {
+    disconnect();
     input_.clear();
     ASSIGN_OR_RETURN(fd_, internal::connect_to(endpoint_, deadline_));
+    if (trust_ == nullptr) return {};
+    Result<void> shaken = shake_hands();
+    if (!shaken.ok()) disconnect();
+    return shaken;
+  }
+
+  Result<void> shake_hands() {
+    tls_ = std::make_unique<internal::TlsSession>(trust_, endpoint_.host);
+    tls_->start();
+    while (!tls_->established()) {
+      ASSIGN_OR_RETURN(const bool sent, transmit(tls_->take_output(), ""));
+      if (!sent) return closed("while TLS was set up");
+      ASSIGN_OR_RETURN(const bool more, receive());
+      if (!more && !tls_->failure().empty()) return distrusted();
+      if (!more) return closed("while TLS was set up");
+    }
+    ASSIGN_OR_RETURN(const bool sent, transmit(tls_->take_output(), ""));
+    if (!sent) return closed("while TLS was set up");
+    answer_began_ = false;
     return {};
   }
 
+  Error distrusted() const {
+    return unavailable("net.tls", fmt::format("No trusted connection with TLS can be made; check the address, and name the certificate "
+                                              "authority of the server with --ca-file: {}: {}",
+                                              endpoint_.authority(), tls_->failure()));
+  }
+
   /// An idle connection has nothing to read; an end of file or stray bytes mean that the server gave it up.
-  bool connection_is_usable() const {
+  bool connection_is_usable() {
     if (!fd_.valid()) return false;
-    char byte = 0;
-    return ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (tls_ == nullptr) {
+      char byte = 0;
+      return ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    }
+    // What TLS itself has to say is not meant for us.
+    while (take_bytes() == Taken::kBytes) continue;
+    return input_.empty() && last_taken_ == Taken::kNothing;
   }
 
   Error closed(std::string_view what) const {
@@ -97,12 +135,24 @@ class SocketHttpClient final : public HttpClient {
     ASSIGN_OR_RETURN(const bool all_sent, send_request(head, request.body));
     ASSIGN_OR_RETURN(const MessageHead answer, read_head(request));
     ASSIGN_OR_RETURN(Response response, read_body(request, answer, on_bytes));
-    if (!all_sent || !internal::keeps_alive(answer) || !input_.empty()) fd_.reset();
+    if (!all_sent || !internal::keeps_alive(answer) || !input_.empty()) disconnect();
     return response;
   }
 
   /// Returns false when the server answered before it had read everything: it refuses the rest.
   Result<bool> send_request(const std::string& head, const std::string& body) {
+    if (tls_ == nullptr) return transmit(head, body);
+    if (!tls_->send(head)) return false;
+    for (std::size_t at = 0; at == 0 || at < body.size(); at += kPiece) {
+      if (!tls_->send(std::string_view(body).substr(at, kPiece))) return false;
+      ASSIGN_OR_RETURN(const bool sent, transmit(tls_->take_output(), ""));
+      if (!sent) return false;
+    }
+    return true;
+  }
+
+  /// Puts bytes onto the wire; false as above.
+  Result<bool> transmit(const std::string& head, const std::string& body) {
     std::size_t sent = 0;
     while (sent < head.size() + body.size()) {
       const std::size_t of_body = sent < head.size() ? 0 : sent - head.size();
@@ -125,21 +175,35 @@ class SocketHttpClient final : public HttpClient {
     return true;
   }
 
-  /// Appends what comes next to `input_`; false at the end of the connection.
-  Result<bool> receive() {
+  enum class Taken { kBytes, kNothing, kEnd };
+  /// Takes what is there without waiting and appends the plain bytes to `input_`.
+  Taken take_bytes() {
     std::array<char, 65'536> buffer;
+    const ssize_t count = ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (count > 0 && tls_ == nullptr) {
+      input_.append(buffer.data(), static_cast<std::size_t>(count));
+      return last_taken_ = Taken::kBytes;
+    }
+    if (count > 0) {
+      using State = internal::TlsSession::State;
+      const std::size_t before = input_.size();
+      const State state = tls_->receive({buffer.data(), static_cast<std::size_t>(count)}, &input_);
+      return last_taken_ = state == State::kOpen || input_.size() > before ? Taken::kBytes : Taken::kEnd;
+    }
+    return last_taken_ = count < 0 && (errno == EAGAIN || errno == EINTR) ? Taken::kNothing : Taken::kEnd;
+  }
+
+  /// Waits until there is something new: plain bytes in `input_`, or a step of TLS. False at the end of the connection.
+  Result<bool> receive() {
     while (true) {
-      const ssize_t count = ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-      if (count > 0) {
-        input_.append(buffer.data(), static_cast<std::size_t>(count));
-        answer_began_ = true;
-        return true;
-      }
-      if (count == 0) return false;
-      if (errno == EAGAIN) {
-        TRY(internal::wait_for(fd_.get(), POLLIN, deadline_, endpoint_));
-      } else if (errno != EINTR) {
-        return false;
+      switch (take_bytes()) {
+        case Taken::kBytes:
+          answer_began_ = answer_began_ || !input_.empty();
+          return true;
+        case Taken::kEnd:
+          return false;
+        case Taken::kNothing:
+          TRY(internal::wait_for(fd_.get(), POLLIN, deadline_, endpoint_));
       }
     }
   }
@@ -170,6 +234,7 @@ class SocketHttpClient final : public HttpClient {
     const internal::FramingResult framing = internal::framing_of(head);
     if (framing.refusal) return unavailable("net.malformed", framing.refusal->error.message);
     if (head.status != 200) on_bytes = nullptr;
+    if (on_bytes != nullptr && request.on_head) request.on_head(response);
 
     BodyReader reader{framing.framing, ChunkedDecoder(kBodyMax)};
     while (true) {
@@ -181,7 +246,7 @@ class SocketHttpClient final : public HttpClient {
         response.body.clear();
         deadline_ = std::chrono::steady_clock::now() + request.timeout;
         if (!go_on) {
-          if (status != ChunkedDecoder::Status::kDone) fd_.reset();
+          if (status != ChunkedDecoder::Status::kDone) disconnect();
           return response;
         }
       }
@@ -191,7 +256,7 @@ class SocketHttpClient final : public HttpClient {
       ASSIGN_OR_RETURN(const bool more, receive());
       if (!more && !reader.ends_with_connection()) return closed("in the middle of an answer");
       if (!more) {
-        fd_.reset();
+        disconnect();
         return response;
       }
     }
@@ -218,7 +283,10 @@ class SocketHttpClient final : public HttpClient {
   };
 
   const Endpoint endpoint_;
+  const internal::TlsContextPtr trust_;
   UniqueFd fd_;
+  std::unique_ptr<internal::TlsSession> tls_;
+  Taken last_taken_ = Taken::kNothing;
   std::string input_;  ///< Received and not used.
   SteadyPoint deadline_;
   bool answer_began_ = false;
@@ -226,9 +294,13 @@ class SocketHttpClient final : public HttpClient {
 
 }  // namespace
 
-Result<std::unique_ptr<HttpClient>> make_http_client(std::string_view url) {
+Result<std::unique_ptr<HttpClient>> make_http_client(std::string_view url, const ClientTls& tls) {
   ASSIGN_OR_RETURN(Endpoint endpoint, internal::parse_endpoint(url));
-  return std::unique_ptr<HttpClient>(std::make_unique<SocketHttpClient>(std::move(endpoint)));
+  internal::TlsContextPtr trust;
+  if (endpoint.tls) {
+    ASSIGN_OR_RETURN(trust, internal::TlsContext::for_client(tls.ca_file));
+  }
+  return std::unique_ptr<HttpClient>(std::make_unique<SocketHttpClient>(std::move(endpoint), std::move(trust)));
 }
 
 }  // namespace trainyard::net

@@ -14,6 +14,8 @@ struct ClientRequest {
   Headers headers = {};
   std::string body = {};
   std::chrono::milliseconds timeout{30'000};  ///< For the whole exchange; for a stream the longest silence.
+  /// For a stream: told of status and header fields (and an empty body) before the first piece of the body. May be empty.
+  std::function<void(const Response&)> on_head = {};
 };
 
 /// A blocking HTTP/1.1 client to one origin with a kept-alive connection. One call at a time per object. A connection that the server
@@ -29,7 +31,13 @@ class HttpClient {
   virtual Result<Response> stream(const ClientRequest& request, const std::function<bool(std::string_view)>& on_bytes) = 0;
 };
 
-/// `url` is "http://host:port".
-Result<std::unique_ptr<HttpClient>> make_http_client(std::string_view url);
+/// Whom a client trusts.
+struct ClientTls {
+  std::string ca_file = {};  ///< Certificates as PEM; empty: those that the machine trusts.
+};
+
+/// `url` is "http://host:port" or "https://host:port". With TLS the certificate of the server must be trusted and name the host; else every
+/// call fails with UNAVAILABLE "net.tls". Errors: also INVALID_ARGUMENT "net.certificate".
+Result<std::unique_ptr<HttpClient>> make_http_client(std::string_view url, const ClientTls& tls = {});
 
 }  // namespace trainyard::net

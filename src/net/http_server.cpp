@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "net/bind_rule.h"
 #include "net/internal/connection.h"
 #include "net/internal/socket.h"
 
@@ -53,6 +54,16 @@ std::vector<ConnectionPtr> ServerCore::all_connections() const {
   return all;
 }
 
+TlsContextPtr ServerCore::tls() const {
+  const std::lock_guard lock(mutex_);
+  return tls_;
+}
+
+void ServerCore::set_tls(TlsContextPtr context) {
+  const std::lock_guard lock(mutex_);
+  tls_ = std::move(context);
+}
+
 bool ServerCore::wait_until_empty(std::chrono::steady_clock::time_point deadline) {
   std::unique_lock lock(mutex_);
   return emptied_.wait_until(lock, deadline, [this] { return connections_.empty(); });
@@ -69,8 +80,8 @@ using Strand = asio::strand<asio::io_context::executor_type>;
 using Listener = asio::posix::basic_stream_descriptor<Strand>;
 using Timer = asio::basic_waitable_timer<SteadyClock, asio::wait_traits<SteadyClock>, Strand>;
 
-constexpr std::size_t kTurnedAwayMax = 64;  ///< Connections beyond the cap that are answered at the same time; others are just closed.
-constexpr int kAcceptBatch = 64;            ///< Accepts in a row, so that a flood does not starve the connections.
+constexpr std::size_t kReservedMax = 64;                ///< Connections beyond the cap, for what is reserved; others are just closed.
+constexpr int kAcceptBatch = 64;                        ///< Accepts in a row, so that a flood does not starve the connections.
 constexpr std::chrono::milliseconds kAcceptPause{100};  ///< After running out of file descriptors.
 constexpr std::chrono::seconds kCloseWait{2};           ///< For connections to notice that they were closed.
 
@@ -86,7 +97,8 @@ class AsioServer final : public HttpServer {
   AsioServer& operator=(const AsioServer&) = delete;
   ~AsioServer() override { stop(std::chrono::milliseconds(0)); }
 
-  Result<void> start(UniqueFd listening) {
+  Result<void> start(UniqueFd listening, internal::TlsContextPtr tls) {
+    core_.set_tls(std::move(tls));
     error_code failure;
     listener_.assign(listening.release(), failure);
     if (failure) return unavailable("net.listen", "The listening socket cannot be watched: " + failure.message());
@@ -120,6 +132,14 @@ class AsioServer final : public HttpServer {
     work_.reset();
     loop_.stop();
     for (std::thread& thread : threads_) thread.join();
+  }
+
+  Result<void> reload_certificate() override {
+    const HttpServerSettings& settings = core_.settings;
+    if (settings.certificate_file.empty()) return failed_precondition("net.no_tls", "This server has no certificate to read again.");
+    ASSIGN_OR_RETURN(internal::TlsContextPtr fresh, internal::TlsContext::for_server(settings.certificate_file, settings.key_file));
+    core_.set_tls(std::move(fresh));
+    return {};
   }
 
   HttpServerCounters counters() const override {
@@ -176,7 +196,7 @@ class AsioServer final : public HttpServer {
     if (too_many) ++core_.connections_refused;
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const bool silent = open >= core_.settings.connections_max + kTurnedAwayMax;
+    const bool silent = open >= core_.settings.connections_max + kReservedMax;
     const internal::ConnectionPtr connection = silent ? nullptr : internal::make_connection(core_, loop_, fd, ++last_connection_);
     if (connection == nullptr) {
       ::close(fd);
@@ -184,7 +204,7 @@ class AsioServer final : public HttpServer {
     }
     core_.add(last_connection_, connection);
     if (too_many) {
-      connection->turn_away();
+      connection->start_reserved();
     } else {
       connection->start();
     }
@@ -209,10 +229,16 @@ Result<std::unique_ptr<HttpServer>> make_http_server(const HttpServerSettings& s
   if (settings.threads < 1 || settings.threads > 16) {
     return invalid_argument("net.threads", "An HTTP server runs on 1 to 16 threads; got " + std::to_string(settings.threads));
   }
+  const bool secure = !settings.certificate_file.empty();
+  TRY(check_bind({.host = settings.host, .tls = secure, .insecure_public = settings.insecure_public}));
+  internal::TlsContextPtr tls;
+  if (secure) {
+    ASSIGN_OR_RETURN(tls, internal::TlsContext::for_server(settings.certificate_file, settings.key_file));
+  }
   ASSIGN_OR_RETURN(UniqueFd listening, internal::listen_on(settings.host, settings.port));
   ASSIGN_OR_RETURN(const std::uint16_t port, internal::local_port(listening.get()));
   auto server = std::make_unique<AsioServer>(settings, router, port);
-  TRY(server->start(std::move(listening)));
+  TRY(server->start(std::move(listening), std::move(tls)));
   return std::unique_ptr<HttpServer>(std::move(server));
 }
 

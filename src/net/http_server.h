@@ -14,7 +14,7 @@ struct HttpServerSettings {
   std::uint16_t port = 0;  ///< 0: any free port.
   int threads = 1;
   std::size_t header_max = 16'384;                    ///< Bytes.
-  std::size_t connections_max = 1'024;                ///< Beyond it new connections are answered 503.
+  std::size_t connections_max = 1'024;                ///< Beyond it new connections get what is reserved and else 503; 64 more at most.
   std::chrono::milliseconds header_timeout{10'000};   ///< From the first byte of a head (or the accept) to its end.
   std::chrono::milliseconds request_timeout{60'000};  ///< For reading a body, for the handler and for writing the answer, each; reading and
                                                       ///< writing get a second more for each MiB.
@@ -25,6 +25,10 @@ struct HttpServerSettings {
   /// any IP literal: a browser that was lured by DNS rebinding sends a name.
   std::vector<std::string> allowed_hosts = {};
   std::vector<std::string> allowed_origins = {};  ///< "https://ui.example.org": may call besides the server's own origin.
+  /// PEM files: the certificate with its chain, and its key. With them the server speaks TLS 1.3 and nothing else.
+  std::string certificate_file = {};
+  std::string key_file = {};
+  bool insecure_public = false;  ///< Whether it may listen on a public address without TLS: see check_bind.
 };
 
 /// What a server has done so far and holds now.
@@ -47,9 +51,13 @@ class HttpServer {
   virtual void stop(std::chrono::milliseconds grace) = 0;
   /// Thread-safe.
   virtual HttpServerCounters counters() const = 0;
+  /// Reads the files of the certificate again, for new connections; those that are open keep theirs. After an error the old one stays.
+  /// Thread-safe; blocks. Errors: INVALID_ARGUMENT "net.certificate", FAILED_PRECONDITION "net.no_tls".
+  virtual Result<void> reload_certificate() = 0;
 };
 
-/// Errors: UNAVAILABLE "net.port_taken" naming host and port, INVALID_ARGUMENT "net.address". `router` outlives the server.
+/// Errors: UNAVAILABLE "net.port_taken" naming host and port, INVALID_ARGUMENT "net.address", "net.certificate", and "net.insecure_public"
+/// for a public address without TLS. `router` outlives the server.
 Result<std::unique_ptr<HttpServer>> make_http_server(const HttpServerSettings& settings, const Router& router);
 
 }  // namespace trainyard::net

@@ -8,92 +8,15 @@
 
 #include "base/rng.h"
 #include "net/internal/socket.h"
-#include "net/testing/fake_responder.h"
-#include "net/testing/raw_connection.h"
+#include "net/testing/http_server_fixture.h"
 
 namespace trainyard::net {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::HttpServerTest;
 using testing::RawConnection;
-using StreamPtr = std::shared_ptr<ResponseStream>;  // shared: as Responder says
-
-/// A handler's end that the test answers later.
-class Parked {
- public:
-  void put(ResponderPtr responder) {
-    const std::lock_guard lock(mutex_);
-    responder_ = std::move(responder);
-    changed_.notify_all();
-  }
-  ResponderPtr get() {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, 5s, [this] { return responder_ != nullptr; });
-    return std::exchange(responder_, nullptr);
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  ResponderPtr responder_;  // guarded by mutex_
-};
-
-std::string request_text(std::string_view method, std::string_view target, std::string_view fields = {}, std::string_view body = {}) {
-  std::string text = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: localhost\r\n" + std::string(fields);
-  if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-  return text + "\r\n" + std::string(body);
-}
-
-class HttpServerTest : public ::testing::Test {
- protected:
-  HttpServerTest() {
-    const Handler echo = [](const Request& request, const ResponderPtr& responder) {
-      responder->respond(text_response(200, request.method + " " + request.path + " " + request.body));
-    };
-    router.add({"GET", "/echo", Permission::kOpen, echo});
-    router.add({"POST", "/echo", Permission::kOpen, echo});
-    router.add({"POST", "/big", Permission::kOpen,
-                [](const Request& request, const ResponderPtr& responder) { responder->respond(text_response(200, request.body)); },
-                64u << 20});
-    router.add({"POST", "/closed", Permission::kAdmin, echo, 64u << 20});
-    router.add({"GET", "/late", Permission::kOpen, [this](const Request&, ResponderPtr responder) { parked.put(std::move(responder)); }});
-    router.add({"GET", "/drop", Permission::kOpen, [](const Request&, const ResponderPtr&) {}});
-    router.add({"GET", "/throw", Permission::kOpen, [](const Request&, const ResponderPtr&) { throw 1; }});
-    router.add({"GET", "/bare", Permission::kOpen, [](const Request&, const ResponderPtr& responder) {
-                  responder->respond({404, {}, ""});
-                }});
-  }
-
-  void start() {
-    Result<std::unique_ptr<HttpServer>> made = make_http_server(settings, router);
-    ASSERT_TRUE(made.ok()) << made.error().describe();
-    server = std::move(made).value();
-  }
-
-  /// Opens an event stream and returns the handler's end of it.
-  StreamPtr open_stream(RawConnection& client, std::string_view type = "text/event-stream") {
-    client.send(request_text("GET", "/late"));
-    Response head{200, {}, ""};
-    head.headers.add("Content-Type", std::string(type));
-    return parked.get()->stream(head);
-  }
-
-  bool eventually(const std::function<bool()>& condition) {
-    for (int i = 0; i < 500; ++i) {
-      if (condition()) return true;
-      std::this_thread::yield();
-      pollfd nothing{-1, 0, 0};
-      ::poll(&nothing, 1, 10);
-    }
-    return false;
-  }
-
-  Parked parked;
-  testing::FakeAuthorizer authorizer{{"someone", "viewer"}};
-  Router router{authorizer};
-  HttpServerSettings settings;
-  std::unique_ptr<HttpServer> server;
-};
+using testing::request_text;
 
 TEST_F(HttpServerTest, request_is_answered_with_the_fields_every_answer_has) {
   start();
@@ -269,25 +192,6 @@ TEST_F(HttpServerTest, idle_connection_is_closed_after_its_time) {
   EXPECT_TRUE(client.closed_by_server());
 }
 
-TEST_F(HttpServerTest, connection_beyond_the_cap_is_answered_503_and_room_is_reused) {
-  settings.connections_max = 2;
-  start();
-  auto first = std::make_unique<RawConnection>(server->port());
-  RawConnection second(server->port());
-  ASSERT_TRUE(eventually([&] { return server->counters().connections_open == 2; }));
-  RawConnection third(server->port());
-  const Response refused = third.read_response();
-  EXPECT_EQ(refused.status, 503);
-  EXPECT_TRUE(refused.headers.get("Retry-After"));
-  first.reset();
-  third.close();
-  ASSERT_TRUE(eventually([&] { return server->counters().connections_open == 1; }));
-  RawConnection fourth(server->port());
-  fourth.send(request_text("GET", "/echo"));
-  EXPECT_EQ(fourth.read_response().status, 200);
-  EXPECT_EQ(server->counters().connections_refused, 1u);
-}
-
 TEST_F(HttpServerTest, stream_delivers_events_and_its_end) {
   start();
   RawConnection client(server->port());
@@ -341,18 +245,6 @@ TEST_F(HttpServerTest, reader_that_stalls_is_cut_and_holds_a_bounded_amount) {
   EXPECT_LT(written, 64u << 20);
   EXPECT_EQ(told.get_future().wait_for(5s), std::future_status::ready);
   EXPECT_EQ(client.read_to_end().find("\r\n0\r\n\r\n"), std::string::npos);
-}
-
-TEST_F(HttpServerTest, streams_beyond_the_cap_are_answered_503) {
-  settings.streams_max = 1;
-  start();
-  RawConnection first(server->port());
-  RawConnection second(server->port());
-  const auto kept = open_stream(first);
-  ASSERT_TRUE(first.read_until("\r\n\r\n"));
-  const auto refused = open_stream(second);
-  EXPECT_EQ(second.read_response().status, 503);
-  EXPECT_FALSE(refused->open());
 }
 
 TEST_F(HttpServerTest, head_of_a_stream_has_no_body) {
@@ -412,6 +304,7 @@ TEST_F(HttpServerTest, port_can_be_taken_again_at_once_but_not_twice) {
 
 TEST_F(HttpServerTest, address_that_is_not_ours_is_refused) {
   settings.host = "203.0.113.7";
+  settings.insecure_public = true;
   const Result<std::unique_ptr<HttpServer>> made = make_http_server(settings, router);
   ASSERT_FALSE(made.ok());
   EXPECT_EQ(made.error().id, "net.address");

@@ -24,12 +24,26 @@ Refusal refused(int status, Category category, std::string id, std::string messa
   return {status, {category, std::move(id), std::move(message), {}, {}}};
 }
 
+/// "00-<32 hex digits>-<16 hex digits>-<2 hex digits>" in lower case, with neither id all zeros (W3C Trace Context, version 00).
+bool is_traceparent(std::string_view text) {
+  static constexpr std::string_view kForm = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+  if (text.size() != kForm.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+    if (kForm[i] == 'x' ? !hex : text[i] != kForm[i]) return false;
+  }
+  const auto all_zeros = [](std::string_view id) { return id.find_first_not_of('0') == std::string_view::npos; };
+  return !all_zeros(text.substr(3, 32)) && !all_zeros(text.substr(36, 16));
+}
+
 /// "http://host/path" becomes "/path" and the host it names (RFC 9112 section 3.2.2).
 std::optional<std::string> take_authority(std::string& target) {
-  static constexpr std::string_view kScheme = "http://";
-  if (target.compare(0, kScheme.size(), kScheme) != 0) return std::nullopt;
-  const std::size_t slash = target.find('/', kScheme.size());
-  std::string authority = target.substr(kScheme.size(), slash == std::string::npos ? slash : slash - kScheme.size());
+  static constexpr std::string_view kPlain = "http://";
+  static constexpr std::string_view kSecure = "https://";
+  const std::size_t scheme = target.starts_with(kPlain) ? kPlain.size() : target.starts_with(kSecure) ? kSecure.size() : 0;
+  if (scheme == 0) return std::nullopt;
+  const std::size_t slash = target.find('/', scheme);
+  std::string authority = target.substr(scheme, slash == std::string::npos ? slash : slash - scheme);
   target = slash == std::string::npos ? "/" : target.substr(slash);
   return authority;
 }
@@ -93,6 +107,7 @@ RequestReader::Step RequestReader::feed_head(std::string_view bytes, std::size_t
   request_.path = std::move(target->path);
   request_.query = std::move(target->query);
   request_.headers = std::move(head.headers);
+  if (const auto trace = request_.headers.get("traceparent"); trace && is_traceparent(*trace)) request_.traceparent = std::string(*trace);
   return begin_body();
 }
 
@@ -100,6 +115,9 @@ std::optional<Refusal> RequestReader::check_caller(MessageHead& head) const {
   const std::size_t hosts = count_fields(head.headers, "Host");
   if (hosts > 1 || (hosts == 0 && head.http11)) {
     return refused(400, Category::kInvalidArgument, "http.host_missing", "An HTTP/1.1 request must carry the field Host once.");
+  }
+  if (count_fields(head.headers, "Authorization") > 1) {
+    return refused(400, Category::kInvalidArgument, "http.repeated_field", "A request must carry the field Authorization at most once.");
   }
   if (std::optional<std::string> authority = take_authority(head.target)) head.headers.set("Host", std::move(*authority));
   const auto host = head.headers.get("Host");
@@ -120,6 +138,10 @@ std::optional<Refusal> RequestReader::check_caller(MessageHead& head) const {
 }
 
 RequestReader::Step RequestReader::begin_body() {
+  if (reserved_only_ && !router_.is_reserved(request_.method, request_.path)) {
+    return refuse(503, unavailable("http.connections",
+                                   "The server has no room for another connection; try again in a moment or close idle connections."));
+  }
   body_max_ = router_.body_limit(request_.method, request_.path);
   wants_continue_ = http11_ && request_.headers.get("Expect").has_value() && (framing_.chunked || framing_.length > 0);
   if (framing_.chunked || framing_.length > kSmallBody || wants_continue_) {

@@ -123,6 +123,52 @@ TEST_F(RequestReaderTest, garbage_is_refused_with_a_fitting_status) {
   EXPECT_EQ(refused_status("GET /x HTTP/1.1\r\nHost: localhost\r\nBad Name: 1\r\n\r\n"), 400);
 }
 
+/// Heads that one parser reads in one way and another in another way are not guessed at.
+TEST_F(RequestReaderTest, heads_that_can_be_read_in_two_ways_are_refused) {
+  using namespace std::string_literals;
+  const std::string line = "POST /x HTTP/1.1\r\n";
+  const std::string host = "Host: localhost\r\n";
+  const std::pair<std::string, const char*> cases[] = {
+      {line + host + "X: a\r\n b\r\n\r\n", "a folded value"},
+      {line + host + "Content-Length: 3\r\n \r\n\r\nabc", "a folded length"},
+      {line + host + "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", "a folded coding"},
+      {line + " X: a\r\n" + host + "\r\n", "a blank before the first field"},
+      {line + "Host: localhost\nContent-Length: 3\r\n\r\nabc", "a bare line feed"},
+      {line + host + "X: a\rContent-Length: 3\r\n\r\nabc", "a bare carriage return"},
+      {line + host + "X: a\0b\r\n\r\n"s, "a NUL in a value"},
+      {line + host + "X\0: a\r\n\r\n"s, "a NUL in a name"},
+      {"POST /x\0 HTTP/1.1\r\n"s + host + "\r\n", "a NUL in the target"},
+      {"POST /x%00 HTTP/1.1\r\n" + host + "\r\n", "an encoded NUL in the target"},
+      {"POST  /x HTTP/1.1\r\n" + host + "\r\n", "two blanks"},
+      {"POST\t/x HTTP/1.1\r\n" + host + "\r\n", "a tabulator"},
+      {"POST /x HTTP/1.1 \r\n" + host + "\r\n", "a blank behind the version"},
+      {line + host + ": a\r\n\r\n", "a field without a name"},
+      {line + host + "X a\r\n\r\n", "a field without a colon"},
+      {line + host + "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", "two tokens"},
+      {"POST http://localhost@evil.example/x HTTP/1.1\r\n" + host + "\r\n", "a target that names a user"},
+      {"POST http://evil.example/x HTTP/1.1\r\n" + host + "\r\n", "a target on another host"},
+      {"POST //evil.example/x HTTP/1.1\r\n" + host + "X: " + std::string(17'000, 'a') + "\r\n\r\n", "a long head"},
+      {"POST ftp://localhost/x HTTP/1.1\r\n" + host + "\r\n", "a target of another scheme"},
+      {"POST localhost:80 HTTP/1.1\r\n" + host + "\r\n", "an authority as target"},
+      {"OPTIONS * HTTP/1.1\r\n" + host + "\r\n", "a star as target"},
+  };
+  for (const auto& [text, what] : cases) {
+    for (const std::size_t piece : {std::string::npos, std::size_t{1}, std::size_t{3}}) {
+      const int status = refused_status(text, piece);
+      EXPECT_TRUE(status == 400 || status == 403 || status == 431 || status == 505) << what << ": " << status;
+    }
+  }
+}
+
+TEST_F(RequestReaderTest, target_with_the_name_of_this_server_is_taken) {
+  for (const char* scheme : {"http", "https"}) {
+    ASSERT_EQ(feed(std::string("GET ") + scheme + "://localhost:8470/x?a=1 HTTP/1.1\r\nHost: evil.example\r\n\r\n"), Step::kReady);
+    const Request request = reader.take();
+    EXPECT_EQ(request.path, "/x");
+    EXPECT_EQ(request.headers.get("Host"), "localhost:8470") << "the target goes before the field";
+  }
+}
+
 TEST_F(RequestReaderTest, head_beyond_the_limit_is_431_however_it_is_cut) {
   const std::string start = "GET /x HTTP/1.1\r\nHost: localhost\r\n";
   const std::string one_field = start + "X: " + std::string(20'000, 'a') + "\r\n\r\n";

@@ -70,6 +70,8 @@ std::string response_head(const Response& response, const ResponseHeadOptions& o
   append_framing(out, response, options);
   append_field(out, "x-request-id", options.request_id);
   append_field(out, "Date", options.date);
+  if (options.secure) out += "Strict-Transport-Security: max-age=31536000\r\n";
+  if ((response.status == 429 || response.status == 503) && !response.headers.get("Retry-After")) out += "Retry-After: 1\r\n";
   append_security(out, response.headers);
   out += "\r\n";
   return out;

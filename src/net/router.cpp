@@ -1,9 +1,13 @@
 #include "net/router.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/check.h"
+#include "net/internal/answer_gate.h"
 
 namespace trainyard::net {
 namespace {
@@ -19,32 +23,62 @@ std::vector<std::string_view> split_path(std::string_view path) {
   }
 }
 
-/// 0 for nobody, then viewer < runner < operator < admin.
-int rank_of(std::string_view role) {
-  static constexpr std::string_view kRoles[] = {"viewer", "runner", "operator", "admin"};
-  const auto* const found = std::find(std::begin(kRoles), std::end(kRoles), role);
-  return found == std::end(kRoles) ? 0 : static_cast<int>(found - std::begin(kRoles)) + 1;
-}
+/// A rate class by method where the route names none.
+RateClass rate_of(const Route& route) { return route.doc.rate.value_or(route.method == "GET" ? RateClass::kRead : RateClass::kWrite); }
 
-int rank_of(Permission permission) {
-  switch (permission) {
+bool admits(const Route& route, const Principal& principal) {
+  switch (route.permission) {
     case Permission::kOpen:
-      return 0;
+      return true;
     case Permission::kViewer:
-      return 1;
     case Permission::kRunner:
-      return 2;
+      return may_anywhere(principal, route.permission);
     case Permission::kOperator:
-      return 3;
     case Permission::kAdmin:
-      return 4;
+    case Permission::kAgent:
+    case Permission::kJoin:
+      return route.doc.namespaced ? may_anywhere(principal, route.permission) : may_everywhere(principal, route.permission);
   }
-  return 4;
+  return false;
 }
 
-std::string_view role_name_of(Permission permission) {
-  static constexpr std::string_view kNames[] = {"nobody", "viewer", "runner", "operator", "admin"};
-  return kNames[rank_of(permission)];
+Error forbidden(const Route& route, const Principal& principal) {
+  const bool everywhere = route.permission > Permission::kRunner && !route.doc.namespaced;
+  return {Category::kPermissionDenied,
+          "auth.forbidden",
+          fmt::format("This token may not do that; it needs the role '{}'{} and has '{}'", name_of(route.permission),
+                      everywhere ? " in all namespaces" : "", principal.role),
+          {},
+          {}};
+}
+
+std::set<std::string> parameters_in(std::string_view pattern) {
+  std::set<std::string> names;
+  for (const std::string_view text : split_path(pattern)) {
+    if (text.size() < 2 || text.front() != '{') continue;
+    names.emplace(text.substr(1, text.find_first_of("*}") - 1));
+  }
+  return names;
+}
+
+/// What a route of the platform must tell about itself.
+Result<void> check_description(const Route& route) {
+  const std::string name = route.method + " " + route.pattern;
+  const auto lacks = [&name](std::string_view what) {
+    return internal_error("http.route_undescribed", fmt::format("a route of the platform must describe itself and does not: it lacks {}; "
+                                                                "complete the RouteDoc it is added with: {}",
+                                                                what, name));
+  };
+  if (route.doc.operation.empty()) return lacks("an operation");
+  if (route.doc.summary.empty() || route.doc.tag.empty()) return lacks("a summary or a tag");
+  if (route.doc.answers.empty()) return lacks("its answers");
+  std::set<std::string> described;
+  for (const ParameterDoc& parameter : route.doc.parameters) {
+    if (parameter.doc.empty()) return lacks("a sentence about the parameter " + parameter.name);
+    if (parameter.in == ParameterDoc::In::kPath) described.insert(parameter.name);
+  }
+  if (described != parameters_in(route.pattern)) return lacks("exactly the parameters of its path");
+  return {};
 }
 
 bool method_matches(std::string_view route_method, std::string_view method) {
@@ -83,7 +117,9 @@ struct Router::Match {
   }
 };
 
-bool role_allows(std::string_view role, Permission permission) { return rank_of(role) >= rank_of(permission); }
+Router::Router(Authorizer& authorizer) : authorizer_(authorizer), gate_(std::make_shared<internal::AnswerGate>(authorizer)) {}
+
+Router::~Router() { gate_->close(); }
 
 Router::Pattern Router::compile(std::string_view pattern) {
   CHECK(!pattern.empty() && pattern.front() == '/', "a route pattern starts with '/'");
@@ -165,27 +201,58 @@ std::size_t Router::body_limit(std::string_view method, std::string_view path) c
 Result<Principal> Router::admit(const Match& match, const Request& request) const {
   Result<Principal> found = authorizer_.authenticate(request);
   if (match.route->permission == Permission::kOpen) return std::move(found).value_or(Principal{});
-  if (!found.ok()) return found;
-  Principal principal = std::move(found).value();
-  if (!role_allows(principal.role, match.route->permission)) {
-    return Error{Category::kPermissionDenied,
-                 "auth.forbidden",
-                 "This token may not do that; it needs the role '" + std::string(role_name_of(match.route->permission)) + "' and has '" +
-                     principal.role + "'",
-                 {},
-                 {}};
+  if (!found.ok()) {
+    if (denied_) denied_(request, {}, found.error());
+    return found;
   }
-  const bool changes = match.route->permission == Permission::kRunner || match.route->permission == Permission::kOperator;
+  if (!admits(*match.route, *found)) {
+    Error error = forbidden(*match.route, *found);
+    if (denied_) denied_(request, *found, error);
+    return error;
+  }
+  const Permission permission = match.route->permission;
+  const bool changes = permission == Permission::kRunner || permission == Permission::kOperator || permission == Permission::kAgent ||
+                       permission == Permission::kJoin;
   if (changes && changes_refused_) return *changes_refused_;
-  return principal;
+  return found;
+}
+
+Response Router::no_room(const Request& request) const {
+  Response response =
+      refuse(request, 503,
+             unavailable("http.overloaded", "The server works on as many requests as it can at the same time; try again in a moment."));
+  response.headers.set("Retry-After", "1");
+  return response;
+}
+
+std::optional<Response> Router::over_budget(const Route& route, const Request& request, const Principal& principal) const {
+  if (limiter_ == nullptr || principal.name.empty()) return std::nullopt;
+  const std::optional<Duration> wait = limiter_->take(principal.name, rate_of(route));
+  if (!wait) return std::nullopt;
+  const auto seconds = std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(*wait).count());
+  Response response = refuse(
+      request, 429,
+      {Category::kResourceExhausted,
+       "http.rate_limited",
+       fmt::format("Too many requests in the name of {}; wait, or put several into one. Seconds to wait: {}", principal.name, seconds),
+       {},
+       {}});
+  response.headers.set("Retry-After", std::to_string(seconds));
+  return response;
 }
 
 std::optional<Response> Router::refusal_of(const Request& head) const {
   const Match match = find(head.method, head.path);
   if (match.route == nullptr) return refuse(head, match);
+  if (limiter_ != nullptr && rate_of(*match.route) != RateClass::kReserved && !limiter_->has_room()) return no_room(head);
   const Result<Principal> principal = admit(match, head);
   if (!principal.ok()) return refuse(head, http_status_of(principal.error().category), principal.error());
   return std::nullopt;
+}
+
+bool Router::is_reserved(std::string_view method, std::string_view path) const {
+  const Match match = find(method, path);
+  return match.route != nullptr && rate_of(*match.route) == RateClass::kReserved;
 }
 
 Response Router::body_too_large(const Request& head) const {
@@ -201,16 +268,47 @@ Response Router::body_too_large(const Request& head) const {
 void Router::handle(Request request, ResponderPtr responder) const {
   Match match = find(request.method, request.path);
   if (match.route == nullptr) return responder->respond(refuse(request, match));
+  const Route& route = *match.route;
+  std::optional<RequestLimiter::Place> place;
+  if (limiter_ != nullptr && rate_of(route) != RateClass::kReserved) {
+    place = limiter_->enter();
+    if (!place) return responder->respond(no_room(request));
+  }
   Result<Principal> principal = admit(match, request);
   if (!principal.ok()) {
     return responder->respond(refuse(request, http_status_of(principal.error().category), principal.error()));
   }
-  if (request.body.size() > match.route->body_max) {
-    return responder->respond(body_too_large(request));
+  if (std::optional<Response> wait = over_budget(route, request, *principal)) return responder->respond(*std::move(wait));
+  if (request.body.size() > route.body_max) return responder->respond(body_too_large(request));
+  if (route.doc.describes()) {
+    if (const Result<void> query = check_query(request, route.doc); !query.ok()) {
+      return responder->respond(refuse(request, 400, query.error()));
+    }
   }
   request.principal = std::move(principal).value();
   request.path_parameters = std::move(match.parameters);
-  match.route->handler(std::move(request), std::move(responder));
+  const bool gated = place || !request.principal.name.empty();
+  ResponderPtr answering =
+      gated ? std::make_shared<internal::GatedResponder>(std::move(responder), gate_, request, std::move(place)) : std::move(responder);
+  route.handler(std::move(request), std::move(answering));
+}
+
+void Router::end_streams(const std::function<bool(const Principal&)>& ends) const { gate_->end_streams(ends); }
+std::size_t Router::open_streams() const { return gate_->open_streams(); }
+
+Result<void> Router::check() const {
+  std::map<std::string, std::string> operations;
+  for (const Route& route : routes_) {
+    if (route.doc.foreign) continue;
+    if (route.pattern.starts_with("/api/")) TRY(check_description(route));
+    if (route.doc.operation.empty()) continue;
+    const auto [other, fresh] = operations.emplace(route.doc.operation, route.method + " " + route.pattern);
+    if (!fresh) {
+      return internal_error("http.route_undescribed", fmt::format("two routes have the same operation {}: {} and {} {}",
+                                                                  route.doc.operation, other->second, route.method, route.pattern));
+    }
+  }
+  return {};
 }
 
 }  // namespace trainyard::net

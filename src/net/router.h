@@ -1,11 +1,16 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "net/http.h"
+#include "net/permission.h"
+#include "net/rate_limit.h"
+#include "net/route_doc.h"
 
 namespace trainyard::net {
 
@@ -15,11 +20,9 @@ class Authorizer {
   virtual ~Authorizer() = default;
   /// Errors: UNAUTHENTICATED "auth.missing" or "auth.invalid".
   virtual Result<Principal> authenticate(const Request& request) = 0;
+  /// Whether the credential that `principal` showed is still good: asked again when an answer took its time.
+  virtual bool is_current(const Principal&) const { return true; }
 };
-
-/// The least role a route asks for. kOpen is served without a token too and stands on an exact list only; its handler sees the principal
-/// of a good token and an empty one else.
-enum class Permission { kOpen, kViewer, kRunner, kOperator, kAdmin };
 
 /// One route: "POST", "/api/v1/jobs/{id}/cancel". A last segment "{rest*}" takes the remaining path.
 struct Route {
@@ -28,30 +31,62 @@ struct Route {
   Permission permission = Permission::kAdmin;
   Handler handler;
   std::size_t body_max = std::size_t{1} << 20;
+  RouteDoc doc = {};
 };
 
 /// Writes a refusal in the words of one wire protocol, e.g. {"error": text}.
 using RefusalForm = std::function<Response(int status, const Error& error, std::string_view request_id)>;
 
-/// Matches requests to routes; denies by default: 404 unknown path, 405 with Allow, 401, 403, 413. A refusal is problem details unless its
-/// path has another form. Immutable after the server started; thread-safe then.
+/// Told of every request that was refused to somebody (an empty principal: to nobody known). Called on network threads; must not block.
+using DenialObserver = std::function<void(const Request& request, const Principal& principal, const Error& error)>;
+
+namespace internal {
+class AnswerGate;
+}  // namespace internal
+
+/// Matches requests to routes; denies by default: 404 unknown path, 405 with Allow, 401, 403, 413, and 429 or 503 when a limiter says so. A
+/// refusal is problem details unless its path has another form. A route that belongs to no namespace is for those who hold its permission
+/// in any namespace, when it is viewer or runner, and in all of them, when it is more; a namespaced one for those who hold it in any, since
+/// its handler checks the objects. The query of a described route is held against its description. Routes are added before the server
+/// starts; thread-safe then.
 class Router {
  public:
-  explicit Router(Authorizer& authorizer) : authorizer_(authorizer) {}
+  explicit Router(Authorizer& authorizer);
+  ~Router();
+  Router(const Router&) = delete;
+  Router& operator=(const Router&) = delete;
+
   /// CHECKs that the same method and pattern is not there yet.
   void add(Route route);
   /// Refusals of `prefix` and of every path below it are written by `form`; the longest prefix wins.
   void set_refusal_form(std::string prefix, RefusalForm form);
-  /// Every route that could change anything, that is one for the role runner or operator, answers `why` instead. Before the server starts.
+  /// Every route that could change anything, that is one for the role runner, operator or agent, answers `why` instead. Before the server
+  /// starts.
   void refuse_changes(Error why) { changes_refused_ = std::move(why); }
+  /// Holds requests to limits; `limiter` outlives the router. Before the server starts.
+  void set_limiter(RequestLimiter& limiter) { limiter_ = &limiter; }
+  /// Before the server starts.
+  void observe_denials(DenialObserver observer) { denied_ = std::move(observer); }
+
+  /// Whether every route below /api/ that is not foreign describes itself: an operation of its own, its answers and its path parameters.
+  /// A server that must not have others asks before it starts. Errors: INTERNAL "http.route_undescribed".
+  Result<void> check() const;
+
   /// The body limit for a head that just arrived: lets the server refuse before reading.
   std::size_t body_limit(std::string_view method, std::string_view path) const;
-  /// The refusal a head alone already earns (404, 405, 401, 403): lets the server answer before it reads a large body.
+  /// The refusal a head alone already earns (404, 405, 401, 403, 503): lets the server answer before it reads a large body.
   std::optional<Response> refusal_of(const Request& head) const;
+  /// Whether the route of this head is served even when nothing else is.
+  bool is_reserved(std::string_view method, std::string_view path) const;
   /// The 413 answer for a head whose body is larger than `body_limit`.
   Response body_too_large(const Request& head) const;
   void handle(Request request, ResponderPtr responder) const;
   const std::vector<Route>& routes() const { return routes_; }
+
+  /// Ends the open streams of everybody of whom `ends` is true: after a credential was revoked or a grant taken away. Their producers
+  /// see them closed. Thread-safe.
+  void end_streams(const std::function<bool(const Principal&)>& ends) const;
+  std::size_t open_streams() const;
 
  private:
   struct Segment {
@@ -65,6 +100,8 @@ class Router {
   static Pattern compile(std::string_view pattern);
   Match find(std::string_view method, std::string_view path) const;
   Result<Principal> admit(const Match& match, const Request& request) const;
+  std::optional<Response> over_budget(const Route& route, const Request& request, const Principal& principal) const;
+  Response no_room(const Request& request) const;
   Response refuse(const Request& request, int status, const Error& error) const;
   Response refuse(const Request& request, const Match& match) const;
 
@@ -73,9 +110,9 @@ class Router {
   std::vector<Pattern> patterns_;  ///< One for each route.
   std::vector<std::pair<std::string, RefusalForm>> refusal_forms_;
   std::optional<Error> changes_refused_;
+  RequestLimiter* limiter_ = nullptr;
+  DenialObserver denied_;
+  std::shared_ptr<internal::AnswerGate> gate_;  // shared: answers may come after the router is gone
 };
-
-/// Whether `role` is at least what `permission` asks for. An unknown role holds nothing.
-bool role_allows(std::string_view role, Permission permission);
 
 }  // namespace trainyard::net

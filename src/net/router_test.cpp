@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/testing/fake_clock.h"
 #include "net/testing/fake_responder.h"
 
 namespace trainyard::net {
@@ -16,8 +17,14 @@ class RoleAuthorizer final : public Authorizer {
   Result<Principal> authenticate(const Request& request) override {
     const auto field = request.headers.get("Authorization");
     if (!field) return Error{Category::kUnauthenticated, "auth.missing", "no token", {}, {}};
-    return Principal{"someone", std::string(field->substr(7))};
+    return Principal{name, std::string(field->substr(7)), grants, credential};
   }
+  bool is_current(const Principal&) const override { return current; }
+
+  std::string name = "someone";
+  std::vector<Grant> grants;
+  std::string credential;
+  bool current = true;
 };
 
 class RouterTest : public ::testing::Test {
@@ -149,6 +156,196 @@ TEST_F(RouterTest, refused_changes_leave_reading_and_administration) {
 TEST_F(RouterTest, handler_that_drops_its_responder_answers_500) {
   router.add({"GET", "/drop", Permission::kOpen, [](const Request&, const ResponderPtr&) {}});
   EXPECT_EQ(get("/drop").status, 500);
+}
+
+TEST_F(RouterTest, route_outside_of_namespaces_is_changed_by_those_alone_who_may_everywhere) {
+  add("GET", "/read", Permission::kViewer);
+  add("POST", "/publish", Permission::kRunner);
+  add("POST", "/change", Permission::kOperator);
+  add("POST", "/shutdown", Permission::kAdmin);
+  router.add({"POST",
+              "/jobs",
+              Permission::kOperator,
+              [](const Request&, const ResponderPtr& responder) {
+                responder->respond({200, {}, "x"});
+              },
+              100,
+              {.namespaced = true}});
+  authorizer.grants = {{"vision", "admin"}};
+  EXPECT_EQ(get("/read", "none").status, 200);
+  EXPECT_EQ(call(router, make_request("POST", "/publish", {}, "none")).status, 200);
+  EXPECT_EQ(call(router, make_request("POST", "/jobs", {}, "none")).status, 200);
+  EXPECT_EQ(call(router, make_request("POST", "/change", {}, "none")).status, 403);
+  EXPECT_EQ(call(router, make_request("POST", "/shutdown", {}, "none")).status, 403);
+}
+
+TEST_F(RouterTest, agent_reaches_its_own_routes_only) {
+  add("POST", "/sync", Permission::kAgent);
+  add("GET", "/jobs", Permission::kViewer);
+  EXPECT_EQ(call(router, make_request("POST", "/sync", {}, "agent")).status, 200);
+  EXPECT_EQ(call(router, make_request("POST", "/sync", {}, "admin")).status, 200);
+  EXPECT_EQ(call(router, make_request("POST", "/sync", {}, "operator")).status, 403);
+  EXPECT_EQ(get("/jobs", "agent").status, 403);
+}
+
+/// A described route, complete as it stands.
+Route described_route() {
+  return {"GET",
+          "/api/v1/things/{id}",
+          Permission::kViewer,
+          [](const Request&, const ResponderPtr& responder) {
+            responder->respond({200, {}, "x"});
+          },
+          100,
+          RouteDoc{.operation = "getThing",
+                   .tag = "things",
+                   .summary = "One thing.",
+                   .parameters = {path_text("id", "Its name."), query_integer("limit", {.min = 1, .max = 9}, 3, "How many.")},
+                   .answers = {text_answer(200, "text/plain", "The thing.")}}};
+}
+
+TEST_F(RouterTest, platform_route_that_does_not_describe_itself_fails_the_check) {
+  const std::pair<const char*, void (*)(RouteDoc&)> lacks[] = {
+      {"an operation", [](RouteDoc& doc) { doc.operation.clear(); }},
+      {"a summary or a tag", [](RouteDoc& doc) { doc.summary.clear(); }},
+      {"its answers", [](RouteDoc& doc) { doc.answers.clear(); }},
+      {"the parameters of its path", [](RouteDoc& doc) { doc.parameters.erase(doc.parameters.begin()); }},
+      {"a sentence about the parameter limit", [](RouteDoc& doc) { doc.parameters[1].doc.clear(); }},
+  };
+  for (const auto& [what, damage] : lacks) {
+    Router other(authorizer);
+    Route route = described_route();
+    damage(route.doc);
+    other.add(std::move(route));
+    const Result<void> checked = other.check();
+    ASSERT_FALSE(checked.ok()) << what;
+    EXPECT_EQ(checked.error().id, "http.route_undescribed");
+    EXPECT_NE(checked.error().message.find(what), std::string::npos) << checked.error().message;
+    EXPECT_NE(checked.error().message.find("/api/v1/things"), std::string::npos);
+  }
+}
+
+TEST_F(RouterTest, described_and_foreign_routes_pass_the_check_and_operations_are_unique) {
+  router.add(described_route());
+  router.add({"POST", "/api/2.0/foreign", Permission::kRunner, {}, 100, {.foreign = true}});
+  add("GET", "/healthz", Permission::kOpen);
+  EXPECT_TRUE(router.check().ok());
+  Route same = described_route();
+  same.pattern = "/api/v1/others/{id}";
+  router.add(std::move(same));
+  EXPECT_EQ(router.check().error().id, "http.route_undescribed");
+}
+
+TEST_F(RouterTest, query_of_a_described_route_is_held_against_its_description) {
+  router.add(described_route());
+  EXPECT_EQ(get("/api/v1/things/a?limit=9").status, 200);
+  const Response refused = get("/api/v1/things/a?limit=10");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(parse_json(refused.body).value().string_at("code").value(), "query.range");
+  EXPECT_EQ(get("/api/v1/things/a?limti=9").status, 400);
+  EXPECT_EQ(get("/api/v1/things/a?limti=9", "").status, 401) << "nobody is told what there is before it is known who asks";
+}
+
+TEST_F(RouterTest, caller_over_its_budget_is_told_how_long_to_wait) {
+  trainyard::testing::FakeClock clock;
+  RequestLimiter limiter({.read = {0.5, 2}, .write = {1, 1}}, clock);
+  add("GET", "/jobs");
+  router.add({"GET",
+              "/healthz",
+              Permission::kViewer,
+              [](const Request&, const ResponderPtr& responder) {
+                responder->respond({200, {}, "x"});
+              },
+              100,
+              {.rate = RateClass::kReserved}});
+  router.set_limiter(limiter);
+  EXPECT_EQ(get("/jobs").status, 200);
+  EXPECT_EQ(get("/jobs").status, 200);
+  const Response refused = get("/jobs");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.headers.get("Retry-After"), "2");
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(get("/healthz").status, 200);
+  clock.advance(std::chrono::seconds(2));
+  EXPECT_EQ(get("/jobs").status, 200);
+}
+
+TEST_F(RouterTest, requests_beyond_the_room_are_refused_until_an_answer_leaves) {
+  trainyard::testing::FakeClock clock;
+  RequestLimiter limiter({.in_flight_max = 1}, clock);
+  std::vector<ResponderPtr> parked;
+  const Handler park = [&parked](const Request&, ResponderPtr responder) { parked.push_back(std::move(responder)); };
+  router.add({"GET", "/late", Permission::kViewer, park, 100});
+  router.add({"GET", "/sync", Permission::kViewer, park, 100, {.rate = RateClass::kReserved}});
+  router.set_limiter(limiter);
+  const auto first = testing::start_call(router, make_request("GET", "/late", {}, "viewer"));
+  const Response refused = get("/late");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_TRUE(refused.headers.get("Retry-After"));
+  EXPECT_EQ(router.refusal_of(make_request("GET", "/late", {}, "viewer"))->status, 503) << "known from the head";
+  const auto reserved = testing::start_call(router, make_request("GET", "/sync", {}, "viewer"));
+  EXPECT_FALSE(reserved->answered()) << "it was taken";
+  parked.front()->respond({200, {}, "x"});
+  EXPECT_FALSE(testing::start_call(router, make_request("GET", "/late", {}, "viewer"))->answered());
+  EXPECT_EQ(limiter.in_flight(), 1);
+  parked.clear();
+  EXPECT_EQ(limiter.in_flight(), 0) << "dropped requests leave too";
+}
+
+TEST_F(RouterTest, stream_ends_when_its_reader_is_revoked_and_others_go_on) {
+  std::vector<std::shared_ptr<ResponseStream>> streams;  // shared: as Responder says
+  router.add({"GET", "/events", Permission::kViewer,
+              [&streams](const Request&, const ResponderPtr& responder) {
+                streams.push_back(responder->stream({200, {}, ""}));
+              },
+              100});
+  const auto ann = testing::start_call(router, make_request("GET", "/events", {}, "viewer"));
+  authorizer.name = "bob";
+  const auto bob = testing::start_call(router, make_request("GET", "/events", {}, "viewer"));
+  EXPECT_EQ(router.open_streams(), 2u);
+  router.end_streams([](const Principal& principal) { return principal.name == "bob"; });
+  EXPECT_TRUE(streams[0]->open());
+  EXPECT_FALSE(streams[1]->open());
+  ann->stream()->hang_up();
+  bob->stream()->hang_up();
+  EXPECT_EQ(router.open_streams(), 0u);
+}
+
+TEST_F(RouterTest, late_answer_is_withheld_from_a_caller_who_was_revoked_meanwhile) {
+  ResponderPtr parked;
+  router.add(
+      {"GET", "/wait", Permission::kViewer, [&parked](const Request&, ResponderPtr responder) { parked = std::move(responder); }, 100});
+  authorizer.credential = "a1";
+  const auto answer = testing::start_call(router, make_request("GET", "/wait", {}, "viewer"));
+  authorizer.current = false;
+  parked->respond({200, {}, "secret"});
+  EXPECT_EQ(answer->wait()->status, 401);
+  EXPECT_EQ(answer->wait()->body.find("secret"), std::string::npos);
+  const auto stream = testing::start_call(router, make_request("GET", "/wait", {}, "viewer"));
+  EXPECT_FALSE(parked->stream({200, {}, ""})->open());
+}
+
+TEST_F(RouterTest, answer_after_the_end_of_the_router_does_no_harm) {
+  ResponderPtr parked;
+  auto short_lived = std::make_unique<Router>(authorizer);
+  short_lived->add(
+      {"GET", "/wait", Permission::kViewer, [&parked](const Request&, ResponderPtr responder) { parked = std::move(responder); }, 100});
+  authorizer.credential = "a1";
+  const auto answer = testing::start_call(*short_lived, make_request("GET", "/wait", {}, "viewer"));
+  short_lived.reset();
+  parked->respond({200, {}, "late"});
+  EXPECT_EQ(answer->wait()->status, 200);
+}
+
+TEST_F(RouterTest, refused_callers_are_observed) {
+  std::vector<std::string> seen;
+  router.observe_denials([&seen](const Request& request, const Principal& principal, const Error& error) {
+    seen.push_back(request.method + " " + request.path + " " + principal.name + " " + error.id);
+  });
+  add("POST", "/jobs", Permission::kOperator);
+  call(router, make_request("POST", "/jobs"));
+  call(router, make_request("POST", "/jobs", {}, "viewer"));
+  call(router, make_request("POST", "/jobs", {}, "operator"));
+  EXPECT_EQ(seen, (std::vector<std::string>{"POST /jobs  auth.missing", "POST /jobs someone auth.forbidden"}));
 }
 
 TEST_F(RouterTest, same_route_twice_is_a_bug) {

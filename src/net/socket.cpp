@@ -28,7 +28,7 @@ SocketAddress packed(const Address& address) {
 
 Error bad_url(std::string_view url) {
   return invalid_argument("net.url",
-                          "A server address must look like http://127.0.0.1:8470 (TLS is left to a proxy); got: " + std::string(url));
+                          "A server address must look like http://127.0.0.1:8470 or https://host:8470; got: " + std::string(url));
 }
 
 Error listen_error(int number, const std::string& host, std::uint16_t port) {
@@ -55,14 +55,20 @@ std::string Endpoint::authority() const {
 }
 
 Result<Endpoint> parse_endpoint(std::string_view url) {
-  static constexpr std::string_view kScheme = "http://";
+  static constexpr std::string_view kPlain = "http://";
+  static constexpr std::string_view kSecure = "https://";
   std::string_view rest = url;
-  if (rest.substr(0, kScheme.size()) == kScheme) rest.remove_prefix(kScheme.size());
+  Endpoint endpoint;
+  if (rest.starts_with(kPlain)) rest.remove_prefix(kPlain.size());
+  if (url.starts_with(kSecure)) {
+    rest.remove_prefix(kSecure.size());
+    endpoint.tls = true;
+    endpoint.port = 443;
+  }
   if (!rest.empty() && rest.back() == '/') rest.remove_suffix(1);
   if (rest.find_first_of("/?#@ ") != std::string_view::npos) return bad_url(url);
 
   std::size_t colon = rest.rfind(':');
-  Endpoint endpoint;
   if (!rest.empty() && rest.front() == '[') {
     const std::size_t bracket = rest.find(']');
     if (bracket == std::string_view::npos) return bad_url(url);

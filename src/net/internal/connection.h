@@ -13,8 +13,8 @@ class Connection {
   virtual ~Connection() = default;
   /// Serves requests until the client or an error ends it.
   virtual void start() = 0;
-  /// Answers 503 and closes.
-  virtual void turn_away() = 0;
+  /// The same when there is no room left: serves what is reserved, and answers 503 to everything else and closes.
+  virtual void start_reserved() = 0;
   /// Closes as soon as the running request is answered; an idle connection at once.
   virtual void begin_stop() = 0;
   virtual void close() = 0;

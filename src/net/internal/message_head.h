@@ -67,6 +67,7 @@ class HeadParser {
   std::unique_ptr<State> state_;
   std::size_t head_max_;
   std::size_t taken_ = 0;  ///< Bytes of this head.
+  char last_ = 0;          ///< The last one of them.
   Refusal refusal_;
 };
 

@@ -24,6 +24,9 @@ class RequestReader {
   RequestReader(const RequestRules& rules, const Router& router, RequestIds& ids)
       : rules_(rules), router_(router), ids_(ids), parser_(HeadParser::Kind::kRequest, rules.head_max) {}
 
+  /// From now on everything that is not reserved is refused from its head: the server has no room.
+  void take_reserved_only() { reserved_only_ = true; }
+
   enum class Step {
     kNeedMore,  ///< All of `bytes` that can be used was used.
     kContinue,  ///< The client waits for "100 Continue"; feed on after sending it.
@@ -66,6 +69,7 @@ class RequestReader {
   bool keep_alive_ = false;
   bool http11_ = true;
   bool wants_continue_ = false;
+  bool reserved_only_ = false;
   Framing framing_;
   std::size_t body_max_ = 0;
   Request request_;

@@ -14,6 +14,7 @@ struct ResponseHeadOptions {
   bool close = false;          ///< Says "Connection: close".
   bool keep_alive_10 = false;  ///< An HTTP/1.0 client asked to keep the connection, so it has to be told.
   bool to_head_request = false;
+  bool secure = false;  ///< Sent through TLS: browsers are told to come that way only.
   std::string_view request_id = {};
   std::string_view date = {};  ///< IMF-fixdate.
 };

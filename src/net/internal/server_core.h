@@ -9,6 +9,7 @@
 
 #include "net/http_server.h"
 #include "net/internal/request_reader.h"
+#include "net/internal/tls.h"
 
 namespace trainyard::net::internal {
 
@@ -30,6 +31,9 @@ struct ServerCore {
   void remove(std::uint64_t number);
   std::size_t connection_count() const;
   std::vector<ConnectionPtr> all_connections() const;
+  /// Null without TLS.
+  TlsContextPtr tls() const;
+  void set_tls(TlsContextPtr context);
   /// False when some are still there at the deadline.
   bool wait_until_empty(std::chrono::steady_clock::time_point deadline);
 
@@ -46,6 +50,7 @@ struct ServerCore {
 
  private:
   mutable std::mutex mutex_;
+  TlsContextPtr tls_;  // guarded by mutex_
   std::condition_variable emptied_;
   std::map<std::uint64_t, std::weak_ptr<Connection>> connections_;  // guarded by mutex_
 };

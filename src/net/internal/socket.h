@@ -15,11 +15,12 @@ using SteadyPoint = std::chrono::steady_clock::time_point;
 struct Endpoint {
   std::string host;  ///< Without brackets.
   std::uint16_t port = 80;
+  bool tls = false;
   /// As the `Host` field and messages show it.
   std::string authority() const;
 };
 
-/// Accepts "http://host:port", "host:port" and "http://host", with or without a last slash; IPv6 in brackets.
+/// Accepts "http://host:port", "host:port" and "http://host", with or without a last slash; IPv6 in brackets. "https://" stands for TLS.
 /// Errors: INVALID_ARGUMENT "net.url".
 Result<Endpoint> parse_endpoint(std::string_view url);
 

@@ -24,6 +24,7 @@ class FakeHttpServer final : public HttpServer {
     running_ = false;
     changed_.wait_for(lock, grace, [this] { return counters_.connections_open == 0; });
   }
+  Result<void> reload_certificate() override { return failed_precondition("net.no_tls", "A server without sockets has no certificate."); }
   HttpServerCounters counters() const override {
     const std::lock_guard lock(mutex_);
     return counters_;
