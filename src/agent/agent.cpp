@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "agent/capacity.h"
+#include "agent/hardware.h"
+#include "agent/installation.h"
 #include "exec/process_groups.h"
 
 namespace trainyard::agent {
@@ -11,11 +13,16 @@ namespace {
 
 constexpr Duration kRetryPause = std::chrono::milliseconds(200);
 
-Resources or_discovered(Resources capacity) {
+NodeIdentity identity_of(const AgentSettings& settings, const Clock& clock) {
+  NodeIdentity node{settings.node, exec::kernel_boot_id(), settings.capacity, {}, {}};
   const Resources found = discover_capacity();
-  if (capacity.milli_cpu == 0) capacity.milli_cpu = found.milli_cpu;
-  if (capacity.memory_bytes == 0) capacity.memory_bytes = found.memory_bytes;
-  return capacity;
+  if (node.capacity.milli_cpu == 0) node.capacity.milli_cpu = found.milli_cpu;
+  if (node.capacity.memory_bytes == 0) node.capacity.memory_bytes = found.memory_bytes;
+  // Nothing was asked for that might not be there: an error is not possible.
+  node.facts = settings.facts ? *settings.facts : describe_node({}, {}, clock).value_or({});
+  node.capacity.milli_gpu = 1000 * static_cast<std::int64_t>(node.facts.gpus.size());
+  node.installation = installation_id(settings.data_dir);
+  return node;
 }
 
 }  // namespace
@@ -24,12 +31,12 @@ Agent::Agent(AgentSettings settings, Deps deps)
     : settings_(std::move(settings)),
       deps_(deps),
       spool_(settings_.data_dir),
-      driver_({settings_.node, exec::kernel_boot_id(), or_discovered(settings_.capacity)},
-              {.link = deps.link,
-               .spool = spool_,
-               .clock = deps.clock,
-               .log = deps.log,
-               .tell_warden = [this](const Document& request) { return warden_.send(request); }}),
+      driver_(identity_of(settings_, deps.clock), {.link = deps.link,
+                                                   .spool = spool_,
+                                                   .clock = deps.clock,
+                                                   .log = deps.log,
+                                                   .tell_warden = [this](const Document& request) { return warden_.send(request); },
+                                                   .on_refused = deps.on_refused}),
       warden_({settings_.data_dir, settings_.warden_program, settings_.lifeline},
               {[this](const std::string& boot, std::vector<exec::WardenRank> ranks) { driver_.on_warden(boot, std::move(ranks)); },
                [this](exec::WardenRank rank) { driver_.state().update(std::move(rank)); },

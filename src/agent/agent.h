@@ -2,6 +2,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -13,10 +14,11 @@ namespace trainyard::agent {
 struct AgentSettings {
   std::string data_dir;  ///< Absolute; run/, spool/ and work/ lie below it.
   NodeName node{"local"};
-  Resources capacity;             ///< Zero quantities are discovered.
-  std::string warden_program;     ///< Path of trainyard-warden.
-  int lifeline = -1;              ///< See WardenClientSettings.
-  Duration poll_wait{5'000'000};  ///< Longest wait of one sync.
+  Resources capacity;                    ///< Zero quantities are discovered.
+  std::optional<exec::NodeFacts> facts;  ///< None: discovered, with every GPU; the capacity has as many GPUs as they name.
+  std::string warden_program;            ///< Path of trainyard-warden.
+  int lifeline = -1;                     ///< See WardenClientSettings.
+  Duration poll_wait{5'000'000};         ///< Longest wait of one sync.
 };
 
 /// The node side: reconciles what the server wants with what the warden has, and ships logs and events. It runs nothing itself, so it may
@@ -27,6 +29,7 @@ class Agent {
     AgentLink& link;
     Clock& clock;
     LogSink& log;
+    std::function<void(const Error&)> on_refused = nullptr;  ///< See NodeDriver::Deps; called from the agent's threads.
   };
 
   Agent(AgentSettings settings, Deps deps);
@@ -37,6 +40,9 @@ class Agent {
   void start();
   /// Stops the threads; ranks and their warden stay.
   void stop();
+  /// Asks the server to drain this node; `drained` tells when nothing is left and nothing more will come.
+  void leave() { driver_.leave(); }
+  bool drained() const { return driver_.drained(); }
   /// Tells the warden to end every rank within `grace` and to leave.
   void shutdown_warden(Duration grace);
 

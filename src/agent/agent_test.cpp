@@ -52,7 +52,8 @@ class AgentTest : public ::testing::Test {
     settings.data_dir = data_dir;
     settings.node = NodeName{"here"};
     settings.warden_program = exec::testing::program_path("trainyard-warden");
-    agent.emplace(settings, Agent::Deps{link, clock, log});
+    settings.facts = facts;
+    agent.emplace(settings, Agent::Deps{link, clock, log, [this](const Error& error) { refusals.push_back(error.id); }});
     agent->start();
   }
   std::string output(const RankKey& rank) const { return text_of_stream(log_pieces(link.log(rank)), exec::kStdoutStream); }
@@ -69,6 +70,8 @@ class AgentTest : public ::testing::Test {
   SystemClock clock;
   QuietLogSink log;
   FakeAgentLink link;
+  exec::NodeFacts facts;
+  std::vector<std::string> refusals;  // Written by the agent's threads: read once it has stopped.
   std::optional<Agent> agent;
 };
 
@@ -172,7 +175,7 @@ TEST_F(AgentTest, rank_that_is_not_desired_any_more_is_killed_and_forgotten) {
   link.launch(shell_launch(kRank, "trap '' TERM; echo up; while :; do sleep 1000; done"));
   ASSERT_TRUE(link.wait_for([&](const FakeAgentLink& server) { return !server.log(kRank).empty(); }));
   link.forget(kRank);
-  EXPECT_TRUE(wait_until([&] { return processes_of(kRank, data_dir).empty() && !file_exists(data_dir + "/spool/17"); }));
+  EXPECT_TRUE(wait_until([&] { return processes_of(kRank, data_dir).empty() && !file_exists(exec::spool_paths(data_dir, kRank).spec); }));
 }
 
 TEST_F(AgentTest, ended_rank_is_reported_until_it_is_forgotten_and_its_spool_goes_then) {
@@ -180,7 +183,7 @@ TEST_F(AgentTest, ended_rank_is_reported_until_it_is_forgotten_and_its_spool_goe
   ASSERT_TRUE(link.wait_for_exit(kRank));
   EXPECT_TRUE(file_exists(exec::spool_paths(data_dir, kRank).log));
   link.forget(kRank);
-  EXPECT_TRUE(wait_until([&] { return !file_exists(data_dir + "/spool/17"); }));
+  EXPECT_TRUE(wait_until([&] { return !file_exists(exec::spool_paths(data_dir, kRank).exit_record); }));
 }
 
 TEST_F(AgentTest, stop_is_carried_out_with_the_grace_of_the_launch) {
@@ -234,7 +237,7 @@ TEST_F(AgentTest, failures_before_and_after_each_step_are_repeated) {
     EXPECT_EQ(output(rank), "a\nb\n");
     EXPECT_EQ(link.events(rank).size(), 1u);
     link.forget(rank);
-    EXPECT_TRUE(wait_until([&] { return !file_exists(exec::spool_paths(data_dir, rank).directory); }));
+    EXPECT_TRUE(wait_until([&] { return !file_exists(exec::spool_paths(data_dir, rank).exit_record); }));
   }
 }
 
@@ -247,6 +250,100 @@ TEST_F(AgentTest, agent_stops_at_once_while_it_waits_for_the_server) {
   EXPECT_FALSE(processes_of(kRank, data_dir).empty()) << "ranks go on without an agent";
   start_agent();
   EXPECT_TRUE(link.wait_until_running(kRank));
+}
+
+TEST_F(AgentTest, held_rank_is_prepared_and_starts_with_the_environment_of_its_release) {
+  link.hold(shell_launch(kRank, "echo $MASTER_ADDR $MASTER_PORT"));
+  const auto prepared = [&](const FakeAgentLink& server) {
+    return server.observed(kRank).has_value() && server.observed(kRank)->phase == exec::RankObservation::Phase::kPrepared;
+  };
+  ASSERT_TRUE(link.wait_for(prepared));
+  const std::uint16_t port = link.observed(kRank)->port;
+  EXPECT_NE(port, 0);
+  link.release(kRank, {{"MASTER_ADDR", "10.0.0.7"}, {"MASTER_PORT", std::to_string(port)}});
+  ASSERT_TRUE(link.wait_for_exit(kRank));
+  EXPECT_EQ(output(kRank), fmt::format("10.0.0.7 {}\n", port));
+}
+
+TEST_F(AgentTest, held_rank_that_is_stopped_never_runs) {
+  link.hold(shell_launch(kRank, "touch " + data_dir + "/ran"));
+  ASSERT_TRUE(link.wait_for([&](const FakeAgentLink& server) { return server.observed(kRank).has_value(); }));
+  link.stop(kRank);
+  ASSERT_TRUE(link.wait_for_exit(kRank));
+  EXPECT_TRUE(link.observed(kRank)->exit->stop_requested);
+  EXPECT_FALSE(file_exists(data_dir + "/ran"));
+}
+
+TEST_F(AgentTest, ranks_see_their_gpus_and_the_node_tells_of_all) {
+  agent.reset();
+  facts.gpus = {{0, "GPU-a", "H200", 0}, {1, "GPU-b", "H200", 0}};
+  facts.labels = {{"rack", "r1"}};
+  start_agent();
+  exec::RankLaunch launch = shell_launch(rank_key(1), "echo $CUDA_VISIBLE_DEVICES");
+  launch.devices = {1};
+  link.launch(launch);
+  link.launch(shell_launch(rank_key(2), "echo \"none: $CUDA_VISIBLE_DEVICES\""));
+  ASSERT_TRUE(link.wait_for_exit(rank_key(1)));
+  ASSERT_TRUE(link.wait_for_exit(rank_key(2)));
+  EXPECT_EQ(output(rank_key(1)), "GPU-b\n");
+  EXPECT_EQ(output(rank_key(2)), "none: \n");
+  EXPECT_EQ(link.observed(rank_key(1))->devices, (std::vector<std::uint32_t>{1}));
+  EXPECT_EQ(link.last().capacity.milli_gpu, 2000);
+  EXPECT_EQ(link.last().facts, facts);
+}
+
+TEST_F(AgentTest, node_without_given_facts_tells_its_automatic_labels_and_its_installation) {
+  ASSERT_TRUE(link.wait_for([](const FakeAgentLink& server) { return !server.last().boot_id.empty(); }));
+  agent.reset();
+  const std::string before = link.last().installation;
+  EXPECT_EQ(before.size(), 32u);
+  start_agent();
+  ASSERT_TRUE(link.wait_for([](const FakeAgentLink& server) { return !server.last().boot_id.empty(); }));
+  EXPECT_EQ(link.last().installation, before);
+}
+
+TEST_F(AgentTest, leaving_agent_says_so_and_is_drained_once_nothing_is_left) {
+  link.launch(shell_launch(kRank, "exec sleep 1000"));
+  ASSERT_TRUE(link.wait_until_running(kRank));
+  EXPECT_FALSE(link.last().leaving);
+  agent->leave();
+  ASSERT_TRUE(link.wait_for([](const FakeAgentLink& server) { return server.last().leaving; }));
+  EXPECT_FALSE(agent->drained()) << "the server has not moved the rank yet";
+  link.stop(kRank);
+  ASSERT_TRUE(link.wait_for_exit(kRank));
+  EXPECT_FALSE(agent->drained()) << "nor made its end durable";
+  link.forget(kRank);
+  EXPECT_TRUE(wait_until([&] { return agent->drained(); }));
+}
+
+TEST_F(AgentTest, idle_agent_is_drained_after_the_server_heard_that_it_leaves) {
+  link.set_down(true);
+  agent->leave();
+  EXPECT_FALSE(wait_until([&] { return agent->drained(); }, 300ms));
+  link.set_down(false);
+  EXPECT_TRUE(wait_until([&] { return agent->drained(); }));
+}
+
+TEST_F(AgentTest, agent_whose_name_is_taken_leaves_its_ranks_alone_and_goes_on_when_it_is_free) {
+  link.launch(shell_launch(kRank, "echo up; exec sleep 1000"));
+  ASSERT_TRUE(link.wait_for([&](const FakeAgentLink& server) { return !server.log(kRank).empty(); }));
+  const std::vector<pid_t> processes = processes_of(kRank, data_dir);
+  link.refuse_syncs({Category::kAborted, "agent.name_taken", "another agent serves under this name", {}, {}});
+  agent.reset();
+  start_agent();
+  EXPECT_FALSE(wait_until([&] { return processes_of(kRank, data_dir) != processes; }, 500ms));
+  link.accept_syncs();
+  ASSERT_TRUE(link.wait_until_running(kRank));
+  agent->stop();
+  ASSERT_FALSE(refusals.empty());
+  EXPECT_EQ(refusals.front(), "agent.name_taken");
+}
+
+TEST_F(AgentTest, agent_that_was_replaced_ends_what_the_server_gave_to_others) {
+  link.launch(shell_launch(kRank, "trap '' TERM; echo up; while :; do sleep 1000; done"));
+  ASSERT_TRUE(link.wait_for([&](const FakeAgentLink& server) { return !server.log(kRank).empty(); }));
+  link.refuse_syncs({Category::kAborted, "agent.replaced", "another agent has joined under this name", {}, {}});
+  EXPECT_TRUE(wait_until([&] { return processes_of(kRank, data_dir).empty(); }));
 }
 
 TEST_F(AgentTest, forty_ranks_run_at_once) {

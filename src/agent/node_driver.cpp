@@ -1,19 +1,22 @@
 #include "agent/node_driver.h"
 
+#include <set>
 #include <utility>
 
-#include "agent/reconcile.h"
+#include "agent/hardware.h"
 #include "base/failpoint.h"
 
 namespace trainyard::agent {
 namespace {
+
+using Phase = exec::RankObservation::Phase;
 
 constexpr Duration kRetryPause = std::chrono::milliseconds(200);
 
 }  // namespace
 
 NodeDriver::NodeDriver(NodeIdentity node, Deps deps)
-    : deps_(std::move(deps)), state_(std::move(node), deps_.clock), shipper_(deps_.spool, deps_.link) {}
+    : deps_(std::move(deps)), gpus_(node.facts.gpus), state_(std::move(node), deps_.clock), shipper_(deps_.spool, deps_.link) {}
 
 void NodeDriver::on_warden(const std::string& boot_id, std::vector<exec::WardenRank> ranks) {
   const std::lock_guard lock(mutex_);
@@ -45,10 +48,48 @@ Result<void> NodeDriver::sync(std::uint64_t seen, std::uint64_t request, Duratio
   const std::optional<exec::NodeObservation> observation = state_.observation();
   if (!observation) return unavailable("agent.no_warden", "the warden has not answered yet");
   FAILPOINT("agent.before_report");
-  ASSIGN_OR_RETURN(const exec::DesiredState desired, deps_.link.sync(*observation, seen, wait));
+  const Result<exec::DesiredState> desired = deps_.link.sync(*observation, seen, wait);
+  note_outcome(desired);
+  if (!desired.ok()) {
+    if (desired.error().id == "agent.replaced") drop_everything();
+    if (deps_.on_refused && desired.error().category == Category::kAborted) deps_.on_refused(desired.error());
+    return desired.error();
+  }
   FAILPOINT("agent.after_report");
-  apply(desired, request);
+  apply(*desired, request);
   return {};
+}
+
+/// One line when the server cannot be reached or refuses, and one when it answers again.
+void NodeDriver::note_outcome(const Result<exec::DesiredState>& outcome) {
+  std::string trouble = outcome.ok() ? "" : outcome.error().id;
+  {
+    const std::lock_guard lock(mutex_);
+    if (trouble == trouble_) return;
+    trouble_ = std::move(trouble);
+  }
+  if (outcome.ok()) {
+    deps_.log.write({LogLevel::kInfo, "agent.server_answers", {}});
+  } else {
+    deps_.log.write({LogLevel::kWarning, "agent.sync_failed", {{"error", outcome.error().describe()}}});
+  }
+}
+
+void NodeDriver::leave() {
+  state_.set_leaving();
+  const std::lock_guard lock(mutex_);
+  leave_request_ = requests_ + 1;
+}
+
+bool NodeDriver::drained() const {
+  const std::lock_guard lock(mutex_);
+  return leave_heard_ && desired_.ranks.empty() && asked_.empty() && state_.ranks().empty();
+}
+
+/// Another agent has the name of this one: the server lost what runs here when it took it.
+void NodeDriver::drop_everything() {
+  const std::lock_guard lock(mutex_);
+  carry_out(plan_reconcile(state_.ranks(), {}, {}));
 }
 
 void NodeDriver::apply(const exec::DesiredState& desired, std::uint64_t request) {
@@ -62,22 +103,39 @@ void NodeDriver::apply(const exec::DesiredState& desired, std::uint64_t request)
     epoch_request_ = requests_;
   }
   desired_ = desired;
+  leave_heard_ = leave_heard_ || (leave_request_ != 0 && request >= leave_request_);
   const std::vector<exec::WardenRank> ranks = state_.ranks();
-  for (const exec::WardenRank& rank : ranks) asked_.erase(rank.observation.rank);
-  const ReconcileActions actions = plan_reconcile(ranks, asked_, desired);
+  for (const exec::WardenRank& rank : ranks) {
+    const auto asked = asked_.find(rank.observation.rank);
+    if (asked == asked_.end()) continue;
+    if (rank.observation.phase != Phase::kPrepared || asked->second == Phase::kPrepared) asked_.erase(asked);
+  }
+  std::set<RankKey> asked;
+  for (const auto& [rank, phase] : asked_) asked.insert(rank);
+  const ReconcileActions actions = plan_reconcile(ranks, asked, desired);
   state_.set_never_started(actions.never_started, deps_.clock.now());
+  carry_out(actions);
+}
+
+void NodeDriver::carry_out(const ReconcileActions& actions) {
   // Kills come first and starts last: what is to start may need the room.
   for (const ReconcileActions::Stop& stop : actions.stop) deps_.tell_warden(exec::stop_request(stop.rank, stop.grace));
   for (const ReconcileActions::Checkpoint& checkpoint : actions.checkpoint) {
     deps_.tell_warden(exec::checkpoint_request(checkpoint.rank, checkpoint.number));
   }
   for (const RankKey& rank : actions.forget) forget(rank);
+  for (const exec::RankLaunch& launch : actions.prepare) prepare(launch);
   for (const exec::RankLaunch& launch : actions.start) start(launch);
+}
+
+void NodeDriver::prepare(const exec::RankLaunch& launch) {
+  if (!hit_failpoint("agent.before_start").ok()) return;
+  if (deps_.tell_warden(exec::prepare_request(with_visible_devices(launch, gpus_)))) asked_[launch.rank] = Phase::kPrepared;
 }
 
 void NodeDriver::start(const exec::RankLaunch& launch) {
   if (!hit_failpoint("agent.before_start").ok()) return;
-  if (deps_.tell_warden(exec::start_request(launch))) asked_.insert(launch.rank);
+  if (deps_.tell_warden(exec::start_request(with_visible_devices(launch, gpus_)))) asked_[launch.rank] = Phase::kStarting;
   (void)hit_failpoint("agent.after_start");
 }
 

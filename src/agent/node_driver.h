@@ -1,12 +1,13 @@
 #pragma once
 #include <functional>
+#include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "agent/agent_link.h"
 #include "agent/node_state.h"
+#include "agent/reconcile.h"
 #include "agent/shipper.h"
 #include "base/log.h"
 
@@ -23,6 +24,8 @@ class NodeDriver {
     LogSink& log;
     /// Sends a request to the warden without waiting; false while there is no connection.
     std::function<bool(const Document&)> tell_warden;
+    /// The server answers another agent under this name (ABORTED "agent.name_taken" or "agent.replaced"). May be empty.
+    std::function<void(const Error&)> on_refused = nullptr;
   };
 
   NodeDriver(NodeIdentity node, Deps deps);
@@ -33,28 +36,43 @@ class NodeDriver {
   void on_warden(const std::string& boot_id, std::vector<exec::WardenRank> ranks);
 
   /// Tells the server what runs here and carries out its answer. Failpoints: "agent.before_report", "agent.after_report",
-  /// "agent.before_start", "agent.after_start", "agent.before_forget", "agent.after_forget". Errors: those of the link; UNAVAILABLE
-  /// "agent.no_warden" before the warden answered.
+  /// "agent.before_start", "agent.after_start", "agent.before_forget", "agent.after_forget". Errors: those of the link;
+  /// UNAVAILABLE "agent.no_warden" before the warden answered. After ABORTED "agent.replaced" every rank is ended: the server lost them
+  /// when another agent took the name.
   Result<void> report();
   /// The same, and waits at the server until it wants something else than the last time, at most `wait`.
   Result<void> poll(Duration wait);
   /// Ships the output that `work` names; what does not work now gets another turn. Failpoint: "agent.after_ack_recorded".
   void ship(const NodeState::ShipWork& work);
 
+  /// Asks the server to drain the node: from the next report on.
+  void leave();
+  /// True once the server has answered a report that asked for it, wants nothing here any more, and nothing is left.
+  bool drained() const;
+
  private:
   Result<void> sync(std::uint64_t seen, std::uint64_t request, Duration wait);
   void apply(const exec::DesiredState& desired, std::uint64_t request);
+  void carry_out(const ReconcileActions& actions);
+  void prepare(const exec::RankLaunch& launch);
   void start(const exec::RankLaunch& launch);
+  void drop_everything();
+  void note_outcome(const Result<exec::DesiredState>& outcome);
   void forget(const RankKey& rank);
 
   Deps deps_;
+  const std::vector<exec::GpuDevice> gpus_;
   NodeState state_;
   Shipper shipper_;
-  std::mutex mutex_;
-  exec::DesiredState desired_;       // guarded by mutex_, like all below
-  std::set<RankKey> asked_;          ///< Started by request, not confirmed by this warden yet.
+  mutable std::mutex mutex_;
+  exec::DesiredState desired_;  // guarded by mutex_, like all below
+  /// Started or prepared by request, not confirmed by this warden yet: the phase that confirms it, or any later one.
+  std::map<RankKey, exec::RankObservation::Phase> asked_;
   std::uint64_t requests_ = 0;       ///< Syncs sent so far.
   std::uint64_t epoch_request_ = 0;  ///< The last sync that had been sent when the server's present epoch was first heard of.
+  std::uint64_t leave_request_ = 0;  ///< The first sync that told the server that the agent leaves; 0: none.
+  bool leave_heard_ = false;         ///< It, or a later one, was answered.
+  std::string trouble_;              ///< Id of the link's last error, so that each is logged once; empty: the last sync went well.
 };
 
 }  // namespace trainyard::agent

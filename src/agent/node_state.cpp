@@ -125,6 +125,9 @@ std::optional<exec::NodeObservation> NodeState::observation() {
   const auto now = static_cast<std::uint64_t>(clock_.monotonic_now().time_since_epoch().count());
   last_stamp_ = std::max(last_stamp_ + 1, now);
   exec::NodeObservation observation{node_.node, boot_id_, node_.capacity, {}, node_.host_boot, last_stamp_};
+  observation.facts = node_.facts;
+  observation.installation = node_.installation;
+  observation.leaving = leaving_;
   for (const auto& [key, entry] : ranks_) {
     exec::RankObservation& seen = observation.ranks.emplace_back(entry.rank.observation);
     if (seen.phase == Phase::kExited && !entry.fully_shipped) {
@@ -147,6 +150,12 @@ std::vector<exec::WardenRank> NodeState::ranks() const {
   std::vector<exec::WardenRank> ranks;
   for (const auto& [key, entry] : ranks_) ranks.push_back(entry.rank);
   return ranks;
+}
+
+void NodeState::set_leaving() {
+  const std::lock_guard lock(mutex_);
+  leaving_ = true;
+  touch();
 }
 
 void NodeState::set_never_started(const std::vector<RankKey>& ranks, TimePoint now) {

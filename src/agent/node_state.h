@@ -16,6 +16,8 @@ struct NodeIdentity {
   NodeName node;
   std::string host_boot;  ///< Names the present run of the host.
   Resources capacity;
+  exec::NodeFacts facts;
+  std::string installation;  ///< Names the data directory.
 };
 
 /// What an agent knows of its ranks: what the warden says, how far their output was shipped, and what is to be reported. The one place
@@ -53,6 +55,8 @@ class NodeState {
   /// rank's output was shipped.
   std::optional<exec::NodeObservation> observation();
   std::vector<exec::WardenRank> ranks() const;
+  /// The agent wants to stop: the next report says so.
+  void set_leaving();
   void set_never_started(const std::vector<RankKey>& ranks, TimePoint now);
   /// Waits until the warden has answered and something worth a report changed since report `seen`, or `stop`; returns the new number.
   std::uint64_t wait_for_news(std::uint64_t seen);
@@ -81,6 +85,7 @@ class NodeState {
   std::string boot_id_;  // guarded by mutex_, like all below
   bool connected_ = false;
   bool stopping_ = false;
+  bool leaving_ = false;
   std::uint64_t news_ = 1;
   std::uint64_t last_stamp_ = 0;
   std::map<RankKey, Entry> ranks_;

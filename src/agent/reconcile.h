@@ -19,14 +19,15 @@ struct ReconcileActions {
   std::vector<Stop> stop;
   std::vector<Checkpoint> checkpoint;
   std::vector<RankKey> forget;
+  std::vector<exec::RankLaunch> prepare;  ///< To be made ready, and not started before the server releases them.
   std::vector<exec::RankLaunch> start;
   /// Ranks that were to stop before they ever started: they never will, and are reported as stopped.
   std::vector<RankKey> never_started;
 };
 
 /// Compares what the node has with what it should have. Pure and level-triggered: an action whose effect is already there is not named
-/// again. A rank that is not desired is killed, and forgotten once it has ended. `asked`: ranks whose start the warden was sent and has not
-/// confirmed yet.
+/// again. A rank that is not desired is killed, and forgotten once it has ended. `asked`: ranks whose start or preparation the warden was
+/// sent and has not confirmed yet.
 ReconcileActions plan_reconcile(const std::vector<exec::WardenRank>& observed, const std::set<RankKey>& asked,
                                 const exec::DesiredState& desired);
 

@@ -84,6 +84,41 @@ TEST(Reconcile, exited_rank_stays_until_the_server_forgets_it) {
   EXPECT_TRUE(actions.start.empty() && actions.stop.empty() && actions.forget.empty());
 }
 
+TEST(Reconcile, rank_that_is_not_released_is_prepared_and_started_by_the_release) {
+  exec::DesiredRank desired = wanted(rank(1));
+  desired.released = false;
+  const ReconcileActions first = plan_reconcile({}, {}, {1, {desired}});
+  EXPECT_TRUE(first.start.empty());
+  ASSERT_EQ(first.prepare.size(), 1u);
+  EXPECT_TRUE(plan_reconcile({}, {rank(1)}, {1, {desired}}).prepare.empty()) << "it is on its way";
+  const exec::WardenRank prepared = seen(rank(1), Phase::kPrepared);
+  const ReconcileActions waiting = plan_reconcile({prepared}, {}, {1, {desired}});
+  EXPECT_TRUE(waiting.start.empty() && waiting.prepare.empty() && waiting.stop.empty());
+  desired.released = true;
+  EXPECT_EQ(plan_reconcile({prepared}, {}, {1, {desired}}).start.size(), 1u);
+  EXPECT_TRUE(plan_reconcile({prepared}, {rank(1)}, {1, {desired}}).start.empty()) << "the start is on its way";
+}
+
+TEST(Reconcile, prepared_rank_is_stopped_and_never_started_when_it_is_to_stop_or_unwanted) {
+  exec::DesiredRank desired = wanted(rank(1));
+  desired.stop = true;
+  const exec::WardenRank prepared = seen(rank(1), Phase::kPrepared);
+  const ReconcileActions stopped = plan_reconcile({prepared}, {}, {1, {desired}});
+  EXPECT_EQ(stopped.stop.size(), 1u);
+  EXPECT_TRUE(stopped.start.empty());
+  EXPECT_EQ(plan_reconcile({prepared}, {}, {1, {}}).stop.size(), 1u);
+}
+
+TEST(Reconcile, rank_that_the_server_knew_to_be_here_and_is_gone_is_left_to_the_next_report) {
+  exec::DesiredRank desired = wanted(rank(1));
+  desired.known = true;
+  EXPECT_TRUE(plan_reconcile({}, {}, {1, {desired}}).start.empty());
+  desired.released = false;
+  EXPECT_TRUE(plan_reconcile({}, {}, {1, {desired}}).prepare.empty());
+  desired.stop = true;
+  EXPECT_TRUE(plan_reconcile({}, {}, {1, {desired}}).never_started.empty());
+}
+
 TEST(Reconcile, checkpoint_request_is_delivered_once_by_number) {
   exec::DesiredRank desired = wanted(rank(1));
   desired.checkpoint = true;

@@ -29,6 +29,32 @@ Result<TimePoint> time_or_epoch(const Document& document, std::string_view key) 
   return time_from_micros(count);
 }
 
+Document numbers(const std::vector<std::uint32_t>& values) {
+  Document list = Document::array();
+  for (const std::uint32_t value : values) list.push(std::int64_t{value});
+  return list;
+}
+
+Result<std::vector<std::uint32_t>> numbers_of(const Document& document) {
+  std::vector<std::uint32_t> values;
+  for (const Document& item : document.items()) {
+    ASSIGN_OR_RETURN(const std::int64_t value, item.as_int());
+    if (value < 0 || value > std::numeric_limits<std::uint32_t>::max()) {
+      return invalid_argument("document.range", fmt::format("a number from 0 to 4294967295 is expected: {}", value), item.where());
+    }
+    values.push_back(static_cast<std::uint32_t>(value));
+  }
+  return values;
+}
+
+Result<std::uint16_t> port_or_none(const Document& document, std::string_view key) {
+  ASSIGN_OR_RETURN(const std::int64_t number, document.int_or(key, 0));
+  if (number < 0 || number > std::numeric_limits<std::uint16_t>::max()) {
+    return invalid_argument("document.range", fmt::format("a port is a number from 0 to 65535: {}", number), document.where());
+  }
+  return static_cast<std::uint16_t>(number);
+}
+
 Result<std::vector<std::string>> strings_of(const Document& document) {
   std::vector<std::string> strings;
   strings.reserve(document.items().size());
@@ -43,6 +69,8 @@ std::string_view name_of(RankObservation::Phase phase) {
   switch (phase) {
     case RankObservation::Phase::kStarting:
       return "starting";
+    case RankObservation::Phase::kPrepared:
+      return "prepared";
     case RankObservation::Phase::kRunning:
       return "running";
     case RankObservation::Phase::kExited:
@@ -53,10 +81,12 @@ std::string_view name_of(RankObservation::Phase phase) {
 
 Result<RankObservation::Phase> phase_from(const Document& document) {
   ASSIGN_OR_RETURN(const std::string name, document.string_at("phase"));
-  for (const auto phase : {RankObservation::Phase::kStarting, RankObservation::Phase::kRunning, RankObservation::Phase::kExited}) {
+  using Phase = RankObservation::Phase;
+  for (const Phase phase : {Phase::kStarting, Phase::kPrepared, Phase::kRunning, Phase::kExited}) {
     if (name == name_of(phase)) return phase;
   }
-  return invalid_argument("document.choice", fmt::format("a phase is starting, running or exited, not \"{}\"", name), document.where());
+  return invalid_argument("document.choice", fmt::format("a phase is starting, prepared, running or exited, not \"{}\"", name),
+                          document.where());
 }
 
 }  // namespace
@@ -90,13 +120,17 @@ Result<Resources> resources_from(const Document& document) {
 }
 
 Document to_document(const RankExit& exit) {
-  return Document::object({{"code", exit.code},
-                           {"signal", exit.signal},
-                           {"oom", exit.oom},
-                           {"stop_requested", exit.stop_requested},
-                           {"lost", exit.lost},
-                           {"launch_error", exit.launch_error},
-                           {"ended_at_us", micros(exit.ended_at)}});
+  Document document = Document::object({{"code", exit.code},
+                                        {"signal", exit.signal},
+                                        {"oom", exit.oom},
+                                        {"stop_requested", exit.stop_requested},
+                                        {"lost", exit.lost},
+                                        {"launch_error", exit.launch_error},
+                                        {"ended_at_us", micros(exit.ended_at)}});
+  if (exit.usage) {
+    document.set("usage", Document::object({{"cpu_us", exit.usage->cpu_us}, {"max_rss_bytes", exit.usage->max_rss_bytes}}));
+  }
+  return document;
 }
 
 Result<RankExit> rank_exit_from(const Document& document) {
@@ -108,6 +142,12 @@ Result<RankExit> rank_exit_from(const Document& document) {
   ASSIGN_OR_RETURN(exit.lost, document.bool_or("lost", false));
   ASSIGN_OR_RETURN(exit.launch_error, document.string_or("launch_error", ""));
   ASSIGN_OR_RETURN(exit.ended_at, time_or_epoch(document, "ended_at_us"));
+  if (const Document* usage = document.find("usage"); usage != nullptr && !usage->is_null()) {
+    RankUsage used;
+    ASSIGN_OR_RETURN(used.cpu_us, usage->int_or("cpu_us", 0));
+    ASSIGN_OR_RETURN(used.max_rss_bytes, usage->int_or("max_rss_bytes", 0));
+    exit.usage = used;
+  }
   return exit;
 }
 
@@ -117,6 +157,10 @@ Document to_document(const RankObservation& observation) {
                                         {"pid", observation.pid},
                                         {"started_at_us", micros(observation.started_at)}});
   if (observation.exit) document.set("exit", to_document(*observation.exit));
+  if (!observation.limited_by.empty()) document.set("limited_by", observation.limited_by);
+  if (!observation.devices.empty()) document.set("devices", numbers(observation.devices));
+  if (observation.port != 0) document.set("port", std::int64_t{observation.port});
+  if (observation.output_held) document.set("output_held", true);
   return document;
 }
 
@@ -133,6 +177,10 @@ Result<RankObservation> rank_observation_from(const Document& document) {
     return invalid_argument("document.missing", "a rank has an exit record exactly when it has exited: " + text_of(observation.rank),
                             document.where());
   }
+  ASSIGN_OR_RETURN(observation.limited_by, document.string_or("limited_by", ""));
+  ASSIGN_OR_RETURN(observation.devices, numbers_of(document["devices"]));
+  ASSIGN_OR_RETURN(observation.port, port_or_none(document, "port"));
+  ASSIGN_OR_RETURN(observation.output_held, document.bool_or("output_held", false));
   return observation;
 }
 
@@ -141,14 +189,16 @@ Document to_document(const RankLaunch& launch) {
   for (const std::string& argument : launch.argv) argv.push(argument);
   Document env = Document::object();
   for (const auto& [name, value] : launch.env) env.set(name, value);
-  return Document::object({{"rank", to_document(launch.rank)},
-                           {"argv", std::move(argv)},
-                           {"env", std::move(env)},
-                           {"spec", launch.spec},
-                           {"token", launch.token},
-                           {"workdir", launch.workdir},
-                           {"resources", to_document(launch.resources)},
-                           {"grace_us", launch.grace.count()}});
+  Document document = Document::object({{"rank", to_document(launch.rank)},
+                                        {"argv", std::move(argv)},
+                                        {"env", std::move(env)},
+                                        {"spec", launch.spec},
+                                        {"token", launch.token},
+                                        {"workdir", launch.workdir},
+                                        {"resources", to_document(launch.resources)},
+                                        {"grace_us", launch.grace.count()}});
+  if (!launch.devices.empty()) document.set("devices", numbers(launch.devices));
+  return document;
 }
 
 Result<RankLaunch> rank_launch_from(const Document& document) {
@@ -164,6 +214,7 @@ Result<RankLaunch> rank_launch_from(const Document& document) {
   ASSIGN_OR_RETURN(launch.resources, resources_from(document["resources"]));
   ASSIGN_OR_RETURN(const std::int64_t grace, document.int_or("grace_us", launch.grace.count()));
   launch.grace = Duration(grace);
+  ASSIGN_OR_RETURN(launch.devices, numbers_of(document["devices"]));
   return launch;
 }
 
@@ -175,7 +226,10 @@ Document to_document(const NodeObservation& observation) {
                            {"capacity", to_document(observation.capacity)},
                            {"ranks", std::move(ranks)},
                            {"host_boot", observation.host_boot},
-                           {"stamp", observation.stamp}});
+                           {"stamp", observation.stamp},
+                           {"facts", to_document(observation.facts)},
+                           {"installation", observation.installation},
+                           {"leaving", observation.leaving}});
 }
 
 Result<NodeObservation> node_observation_from(const Document& document) {
@@ -189,17 +243,64 @@ Result<NodeObservation> node_observation_from(const Document& document) {
   }
   ASSIGN_OR_RETURN(observation.host_boot, document.string_or("host_boot", ""));
   ASSIGN_OR_RETURN(observation.stamp, document["stamp"].as_unsigned());
+  ASSIGN_OR_RETURN(observation.facts, node_facts_from(document["facts"]));
+  ASSIGN_OR_RETURN(observation.installation, document.string_or("installation", ""));
+  ASSIGN_OR_RETURN(observation.leaving, document.bool_or("leaving", false));
   return observation;
+}
+
+Document to_document(const GpuDevice& gpu) {
+  return Document::object(
+      {{"index", std::int64_t{gpu.index}}, {"uuid", gpu.uuid}, {"model", gpu.model}, {"memory_bytes", gpu.memory_bytes}});
+}
+
+Result<GpuDevice> gpu_device_from(const Document& document) {
+  GpuDevice gpu;
+  ASSIGN_OR_RETURN(gpu.index, uint32_at(document, "index"));
+  ASSIGN_OR_RETURN(gpu.uuid, document.string_or("uuid", ""));
+  ASSIGN_OR_RETURN(gpu.model, document.string_or("model", ""));
+  ASSIGN_OR_RETURN(gpu.memory_bytes, document.int_or("memory_bytes", 0));
+  return gpu;
+}
+
+Document to_document(const NodeFacts& facts) {
+  Document labels = Document::object();
+  for (const auto& [name, value] : facts.labels) labels.set(name, value);
+  Document gpus = Document::array();
+  for (const GpuDevice& gpu : facts.gpus) gpus.push(to_document(gpu));
+  return Document::object({{"labels", std::move(labels)},
+                           {"gpus", std::move(gpus)},
+                           {"pool", facts.pool},
+                           {"agent_version", facts.agent_version},
+                           {"address", facts.address}});
+}
+
+Result<NodeFacts> node_facts_from(const Document& document) {
+  NodeFacts facts;
+  for (const auto& [name, value] : document["labels"].members()) {
+    ASSIGN_OR_RETURN(facts.labels[name], value.as_string());
+  }
+  for (const Document& item : document["gpus"].items()) {
+    ASSIGN_OR_RETURN(GpuDevice gpu, gpu_device_from(item));
+    facts.gpus.push_back(std::move(gpu));
+  }
+  ASSIGN_OR_RETURN(facts.pool, document.string_or("pool", facts.pool));
+  ASSIGN_OR_RETURN(facts.agent_version, document.string_or("agent_version", ""));
+  ASSIGN_OR_RETURN(facts.address, document.string_or("address", ""));
+  return facts;
 }
 
 Document to_document(const DesiredState& desired) {
   Document ranks = Document::array();
   for (const DesiredRank& rank : desired.ranks) {
+    // A reader that does not know the last member takes what is there for a whole launch, and has the rank anyway.
     ranks.push(Document::object({{"launch", to_document(rank.launch)},
                                  {"stop", rank.stop},
                                  {"checkpoint", rank.checkpoint},
                                  {"checkpoint_number", std::int64_t{rank.checkpoint_number}},
-                                 {"given_up", rank.given_up}}));
+                                 {"given_up", rank.given_up},
+                                 {"released", rank.released},
+                                 {"known", rank.known}}));
   }
   return Document::object({{"epoch", desired.epoch}, {"version", desired.version}, {"ranks", std::move(ranks)}});
 }
@@ -215,6 +316,8 @@ Result<DesiredState> desired_state_from(const Document& document) {
     ASSIGN_OR_RETURN(rank.checkpoint, item.bool_or("checkpoint", false));
     ASSIGN_OR_RETURN(rank.checkpoint_number, uint32_at(item, "checkpoint_number"));
     ASSIGN_OR_RETURN(rank.given_up, item.bool_or("given_up", false));
+    ASSIGN_OR_RETURN(rank.released, item.bool_or("released", true));
+    ASSIGN_OR_RETURN(rank.known, item.bool_or("known", false));
     desired.ranks.push_back(std::move(rank));
   }
   return desired;

@@ -1,16 +1,33 @@
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "exec/attempt.h"
 
 namespace trainyard::exec {
 
-/// One node of a pool, for the planner.
+/// What the operator wants of a node.
+enum class NodeState {
+  kReady,
+  kCordoned,  ///< What runs there goes on, nothing new starts.
+  kDraining,  ///< Nothing new starts, and what runs there is to be stopped as if it were preempted.
+};
+/// "ready", "cordoned" or "draining".
+std::string_view name_of(NodeState state);
+/// Errors: INVALID_ARGUMENT "node.state".
+Result<NodeState> node_state_from(std::string_view name);
+
+/// One node of a pool, for the planner and for people.
 struct NodeView {
   NodeName name;
   Resources capacity;
-  bool ready = false;  ///< False while its lease has expired or it drains.
+  bool ready = false;       ///< False while its lease has expired.
+  bool schedulable = true;  ///< False while it is cordoned or drains.
+  NodeState state = NodeState::kReady;
+  std::string state_reason;  ///< Why it is not kReady.
+  NodeFacts facts;
+  TimePoint reported_at;  ///< When it was last heard of.
 };
 
 /// Where a gang was placed: rank i runs on nodes[i].

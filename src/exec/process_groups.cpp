@@ -75,6 +75,11 @@ Result<void> GroupRegistry::remove(pid_t group) {
   return append(fmt::format("- {}\n", group));
 }
 
+std::optional<std::uint64_t> GroupRegistry::start_of(pid_t group) const {
+  const auto found = groups_.find(group);
+  return found == groups_.end() ? std::nullopt : std::optional(found->second);
+}
+
 Result<RecordedGroups> parse_groups(std::string_view text) {
   std::istringstream lines{std::string(text)};
   std::string line;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,8 @@ class GroupRegistry {
 
   Result<void> add(pid_t group);
   Result<void> remove(pid_t group);
+  /// When the leader of a group that runs was started, in clock ticks since boot.
+  std::optional<std::uint64_t> start_of(pid_t group) const;
 
  private:
   GroupRegistry(std::string path, std::string boot_id) : path_(std::move(path)), boot_id_(std::move(boot_id)) {}

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "base/checksum.h"
 #include "base/file.h"
 
@@ -69,8 +71,8 @@ std::uint32_t read_length(std::string_view header) {
 
 SpoolPaths spool_paths(const std::string& data_dir, const RankKey& rank) {
   SpoolPaths paths;
-  paths.directory = fmt::format("{}/spool/{}/{}", data_dir, rank.attempt.job.value, rank.attempt.attempt.value);
-  const std::string stem = fmt::format("{}/{}", paths.directory, rank.rank);
+  const std::string stem =
+      fmt::format("{}/{}.{}.{}", spool_directory(data_dir), rank.attempt.job.value, rank.attempt.attempt.value, rank.rank);
   paths.log = stem + ".log";
   paths.events = stem + ".events";
   paths.shipped = stem + ".shipped.json";
@@ -81,8 +83,24 @@ SpoolPaths spool_paths(const std::string& data_dir, const RankKey& rank) {
   return paths;
 }
 
+std::optional<RankKey> rank_of_spool_file(std::string_view name) {
+  RankKey rank;
+  const auto take = [&name](auto& number) {
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (error != std::errc() || end == name.data() + name.size() || *end != '.') return false;
+    name.remove_prefix(static_cast<std::size_t>(end - name.data()) + 1);
+    return true;
+  };
+  if (!take(rank.attempt.job.value) || !take(rank.attempt.attempt.value) || !take(rank.rank)) return std::nullopt;
+  return rank;
+}
+
+std::string spool_directory(const std::string& data_dir) { return data_dir + "/spool"; }
+
+std::string work_directory(const std::string& data_dir) { return data_dir + "/work"; }
+
 std::string default_workdir(const std::string& data_dir, const AttemptKey& attempt) {
-  return fmt::format("{}/work/{}/{}", data_dir, attempt.job.value, attempt.attempt.value);
+  return fmt::format("{}/{}/{}", work_directory(data_dir), attempt.job.value, attempt.attempt.value);
 }
 
 std::string run_directory(const std::string& data_dir) { return data_dir + "/run"; }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,7 +10,6 @@ namespace trainyard::exec {
 
 /// Files of one rank below the node's data directory; docs/formats/warden.md draws the tree.
 struct SpoolPaths {
-  std::string directory;     ///< spool/JOB/ATTEMPT
   std::string log;           ///< Encoded log records, stdout and stderr in the order they were read.
   std::string events;        ///< Event lines, each a JSON object and a newline.
   std::string shipped;       ///< ShippedMark: what the server holds, so that the start of the files may be gone.
@@ -19,9 +19,14 @@ struct SpoolPaths {
   std::string token;         ///< TRAINYARD_TOKEN_FILE of the rank.
 };
 SpoolPaths spool_paths(const std::string& data_dir, const RankKey& rank);
+/// Whose file in the spool this is: "JOB.ATTEMPT.RANK.*"; none for any other name.
+std::optional<RankKey> rank_of_spool_file(std::string_view name);
+std::string spool_directory(const std::string& data_dir);
 
 /// work/JOB/ATTEMPT: the working directory of ranks that name none.
 std::string default_workdir(const std::string& data_dir, const AttemptKey& attempt);
+/// What the working directories are below.
+std::string work_directory(const std::string& data_dir);
 /// run/warden.sock, run/warden.lock, run/warden.log and run/groups.
 std::string run_directory(const std::string& data_dir);
 

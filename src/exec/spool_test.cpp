@@ -9,9 +9,8 @@ const RankKey kKey{{JobId(17), AttemptNumber(2)}, 1};
 
 TEST(Spool, files_of_a_rank_lie_below_its_attempt) {
   const SpoolPaths paths = spool_paths("/data", kKey);
-  EXPECT_EQ(paths.directory, "/data/spool/17/2");
-  EXPECT_EQ(paths.log, "/data/spool/17/2/1.log");
-  EXPECT_EQ(paths.exit_record, "/data/spool/17/2/1.exit.json");
+  EXPECT_EQ(paths.log, "/data/spool/17.2.1.log");
+  EXPECT_EQ(paths.exit_record, "/data/spool/17.2.1.exit.json");
   EXPECT_EQ(default_workdir("/data", kKey.attempt), "/data/work/17/2");
 }
 

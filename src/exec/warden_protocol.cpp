@@ -76,6 +76,12 @@ Document hello_request(std::uint64_t id) { return request("hello", id); }
 Document subscribe_request(std::uint64_t id) { return request("subscribe", id); }
 Document list_request(std::uint64_t id) { return request("list", id); }
 
+Document prepare_request(const RankLaunch& launch) {
+  Document document = request("prepare");
+  document.set("launch", to_document(launch));
+  return document;
+}
+
 Document start_request(const RankLaunch& launch) {
   Document document = request("start");
   document.set("launch", to_document(launch));

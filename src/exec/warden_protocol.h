@@ -54,6 +54,8 @@ struct RankGrowth {
 Document hello_request(std::uint64_t id);
 Document subscribe_request(std::uint64_t id);
 Document list_request(std::uint64_t id);
+/// Makes a rank ready without starting it; a start request with the whole launch follows.
+Document prepare_request(const RankLaunch& launch);
 Document start_request(const RankLaunch& launch);
 Document stop_request(const RankKey& rank, Duration grace);
 Document checkpoint_request(const RankKey& rank, std::uint32_t number);

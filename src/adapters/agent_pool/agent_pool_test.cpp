@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/testing/manual_executor.h"
+#include "adapters/agent_pool/testing/pool_world.h"
 #include "exec/testing/execution_backend_contract.h"
 
 namespace trainyard::adapters::agent_pool {
@@ -11,81 +11,9 @@ namespace {
 using exec::testing::BackendHarness;
 using exec::testing::ExecutionBackendContract;
 using exec::testing::RecordingObserver;
+using testing::one_rank;
+using testing::PoolWorld;
 using namespace std::chrono_literals;
-
-class QuietLogSink final : public LogSink {
- public:
-  void write(const LogEvent&) override {}
-};
-
-/// A pool on a strand that the test turns, with agents that answer when they are told to.
-class PoolWorld {
- public:
-  explicit PoolWorld(const std::vector<std::string>& nodes = {"a", "b"}) {
-    for (const std::string& name : nodes) {
-      agents_[NodeName{name}].observation = {NodeName{name}, "boot-" + name, {4000, 1 << 30, 0}, {}};
-      sync(NodeName{name});
-    }
-  }
-
-  struct SimulatedAgent {
-    exec::NodeObservation observation;
-    exec::DesiredState desired;
-    bool silent = false;
-  };
-
-  /// One report that does not wait.
-  void sync(const NodeName& name) {
-    SimulatedAgent& agent = agents_.at(name);
-    if (agent.silent) return;
-    pool.sync(agent.observation, 0, Duration(0), [&agent](Result<exec::DesiredState> state) { agent.desired = std::move(state).value(); });
-    strand.run_ready();
-  }
-  void sync_all() {
-    for (const auto& [name, agent] : agents_) sync(name);
-  }
-  /// Time passes while every agent that is not silent keeps its lease.
-  void pass(Duration span) {
-    for (Duration gone{0}; gone < span; gone += 1s) {
-      strand.advance(1s);
-      sync_all();
-    }
-  }
-  const exec::DesiredRank* desired(const RankKey& rank) {
-    sync_all();
-    for (const auto& [name, agent] : agents_) {
-      for (const exec::DesiredRank& wanted : agent.desired.ranks) {
-        if (wanted.launch.rank == rank && !agent.silent) return &wanted;
-      }
-    }
-    return nullptr;
-  }
-  /// The agent that should have this rank has it.
-  void observe(const RankKey& rank, std::optional<exec::RankExit> exit = {}) {
-    sync_all();
-    for (auto& [name, agent] : agents_) {
-      for (const exec::DesiredRank& wanted : agent.desired.ranks) {
-        if (wanted.launch.rank != rank) continue;
-        std::erase_if(agent.observation.ranks, [&](const exec::RankObservation& seen) { return seen.rank == rank; });
-        agent.observation.ranks.push_back({.rank = rank,
-                                           .phase = exit ? exec::RankObservation::Phase::kExited : exec::RankObservation::Phase::kRunning,
-                                           .pid = 1,
-                                           .started_at = clock.now(),
-                                           .exit = exit});
-      }
-      sync(name);
-    }
-  }
-  SimulatedAgent& agent(const std::string& name) { return agents_.at(NodeName{name}); }
-
-  trainyard::testing::FakeClock clock;
-  trainyard::testing::ManualExecutor strand{clock};
-  QuietLogSink log;
-  AgentPool pool{{.lease = 15s}, {.strand = strand, .clock = clock, .log = log}};
-
- private:
-  std::map<NodeName, SimulatedAgent> agents_;
-};
 
 class PoolHarness final : public BackendHarness {
  public:
@@ -106,13 +34,6 @@ class PoolHarness final : public BackendHarness {
 };
 
 INSTANTIATE_TEST_SUITE_P(AgentPool, ExecutionBackendContract, ::testing::Values([] { return std::make_unique<PoolHarness>(); }));
-
-exec::GangLaunch one_rank(std::uint64_t job, const std::string& node) {
-  exec::GangLaunch launch{
-      .attempt = {JobId(job), AttemptNumber(1)}, .nodes = {NodeName{node}}, .ranks = {exec::RankLaunch{}}, .seen_running = {}};
-  launch.ranks[0].rank = {launch.attempt, 0};
-  return launch;
-}
 
 class AgentPoolTest : public ::testing::Test {
  protected:

@@ -11,6 +11,8 @@ std::string rank_target(const RankKey& rank, std::string_view what) {
   return fmt::format("/api/v1/agents/ranks/{}/{}/{}/{}", rank.attempt.job.value, rank.attempt.attempt.value, rank.rank, what);
 }
 
+}  // namespace
+
 Error error_of(const net::Response& response) {
   const Result<Document> body = parse_json(response.body);
   const std::string code = body.ok() ? (*body)["code"].text() : "";
@@ -18,47 +20,51 @@ Error error_of(const net::Response& response) {
                             fmt::format("the server answered {}: {}", response.status, body.ok() ? (*body)["detail"].text() : ""));
   if (response.status == 401 || response.status == 403) error.category = Category::kUnauthenticated;
   // The agent gives up output that is damaged or does not fit, so the category must arrive as the embedded link shows it.
-  for (const Category category : {Category::kInvalidArgument, Category::kFailedPrecondition, Category::kAborted, Category::kDataLoss,
-                                  Category::kResourceExhausted, Category::kNotFound}) {
+  for (const Category category :
+       {Category::kInvalidArgument, Category::kFailedPrecondition, Category::kAborted, Category::kDataLoss, Category::kResourceExhausted,
+        Category::kNotFound, Category::kAlreadyExists, Category::kPermissionDenied}) {
     if (body.ok() && (*body)["category"].text() == name_of(category)) error.category = category;
   }
   return error;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<HttpLink>> HttpLink::make(const std::string& url, const std::string& token) {
-  std::unique_ptr<HttpLink> link(new HttpLink(url, token));
-  ASSIGN_OR_RETURN(link->bulk_, net::make_http_client(url));
-  return link;
+Result<std::unique_ptr<net::HttpClient>> HttpLink::take_client() {
+  const std::lock_guard lock(mutex_);
+  if (idle_.empty()) return connect_();
+  std::unique_ptr<net::HttpClient> client = std::move(idle_.back());
+  idle_.pop_back();
+  return client;
 }
 
-Result<Document> HttpLink::exchange(net::HttpClient& http, std::string method, std::string target, std::string body,
-                                    Duration timeout) const {
+Result<Document> HttpLink::exchange(std::string method, std::string target, std::string body, Duration timeout) {
   net::ClientRequest request;
   request.method = std::move(method);
   request.target = std::move(target);
-  request.headers.set("Authorization", "Bearer " + token_);
+  ASSIGN_OR_RETURN(const std::string token, credential_.token());
+  request.headers.set("Authorization", "Bearer " + token);
   if (request.method == "POST") request.headers.set("Content-Type", "application/octet-stream");
   request.body = std::move(body);
   request.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(timeout);
-  ASSIGN_OR_RETURN(const net::Response response, http.send(request));
-  if (response.status != 200) return error_of(response);
-  return parse_json(response.body);
+  ASSIGN_OR_RETURN(std::unique_ptr<net::HttpClient> http, take_client());
+  const Result<net::Response> response = http->send(request);
+  if (!response.ok()) return response.error();
+  {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(http));
+  }
+  if (response->status != 200) return error_of(*response);
+  return parse_json(response->body);
 }
 
 Result<exec::DesiredState> HttpLink::sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait) {
-  // A connection of its own for every call: two syncs may wait at the same time.
-  ASSIGN_OR_RETURN(const std::unique_ptr<net::HttpClient> http, net::make_http_client(url_));
   const std::string target =
       fmt::format("/api/v1/agents/{}/sync?seen={}&wait_us={}", net::percent_encode(observation.node.text), seen_version, wait.count());
-  ASSIGN_OR_RETURN(const Document state, exchange(*http, "POST", target, to_json(exec::to_document(observation)), wait + kPatience));
+  ASSIGN_OR_RETURN(const Document state, exchange("POST", target, to_json(exec::to_document(observation)), wait + kPatience));
   return exec::desired_state_from(state);
 }
 
 Result<std::uint64_t> HttpLink::exchange_end(std::string method, std::string target, std::string body) {
-  const std::lock_guard lock(bulk_mutex_);
-  ASSIGN_OR_RETURN(const Document answer, exchange(*bulk_, std::move(method), std::move(target), std::move(body), kPatience));
+  ASSIGN_OR_RETURN(const Document answer, exchange(std::move(method), std::move(target), std::move(body), kPatience));
   return answer["end"].as_unsigned();
 }
 

@@ -2,18 +2,20 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
+#include "adapters/agent_pool/agent_credential.h"
 #include "agent/agent_link.h"
 #include "net/http_client.h"
 
 namespace trainyard::adapters::agent_pool {
 
-/// The link of an agent on another machine (or in a process of its own): the routes of api/agents over HTTP. Two connections, so that a
-/// waiting sync does not hold up logs and events.
+/// The link of an agent on another machine (or in a process of its own): the routes of api/agents over HTTP. Connections are kept and
+/// used again; there are as many as calls that wait at the same time, so that a waiting sync does not hold up logs and events.
 class HttpLink final : public agent::AgentLink {
  public:
-  /// `url` is "http://host:port". Errors: INVALID_ARGUMENT "net.url".
-  static Result<std::unique_ptr<HttpLink>> make(const std::string& url, const std::string& token);
+  /// `credential` outlives the link.
+  HttpLink(MakeClient connect, CredentialSource& credential) : connect_(std::move(connect)), credential_(credential) {}
 
   Result<exec::DesiredState> sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait) override;
   Result<std::uint64_t> log_end(const RankKey& rank) override;
@@ -22,15 +24,17 @@ class HttpLink final : public agent::AgentLink {
   Result<std::uint64_t> append_events(const RankKey& rank, std::uint64_t first, const std::vector<std::string>& lines) override;
 
  private:
-  HttpLink(std::string url, std::string token) : url_(std::move(url)), token_(std::move(token)) {}
-
-  Result<Document> exchange(net::HttpClient& http, std::string method, std::string target, std::string body, Duration timeout) const;
+  Result<Document> exchange(std::string method, std::string target, std::string body, Duration timeout);
   Result<std::uint64_t> exchange_end(std::string method, std::string target, std::string body);
+  Result<std::unique_ptr<net::HttpClient>> take_client();
 
-  std::string url_;
-  std::string token_;
-  std::mutex bulk_mutex_;
-  std::unique_ptr<net::HttpClient> bulk_;  // guarded by bulk_mutex_
+  MakeClient connect_;
+  CredentialSource& credential_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<net::HttpClient>> idle_;  // guarded by mutex_; as many as the agent has threads
 };
+
+/// The error in a problem answer, as the server meant it: category and id. UNAVAILABLE "http.status" when it says none.
+Error error_of(const net::Response& response);
 
 }  // namespace trainyard::adapters::agent_pool

@@ -18,7 +18,8 @@ class HttpLinkTest : public ::testing::Test {
     router.add({"POST", "/api/v1/agents/ranks/{job}/{attempt}/{rank}/{what}", net::Permission::kOpen,
                 [this](const net::Request&, const net::ResponderPtr& responder) { responder->respond(net::problem_response(error)); }});
     server = std::move(net::make_http_server({}, router)).value();
-    link = std::move(HttpLink::make("http://127.0.0.1:" + std::to_string(server->port()), "token")).value();
+    link = std::make_unique<HttpLink>([url = "http://127.0.0.1:" + std::to_string(server->port())] { return net::make_http_client(url); },
+                                      credential);
   }
   Error answered(const Error& with) {
     error = with;
@@ -30,6 +31,7 @@ class HttpLinkTest : public ::testing::Test {
   net::testing::FakeAuthorizer authorizer;
   net::Router router{authorizer};
   std::unique_ptr<net::HttpServer> server;
+  FixedCredential credential{"token"};
   std::unique_ptr<HttpLink> link;
 };
 

@@ -20,6 +20,26 @@ class FakeAgentLink final : public AgentLink {
   void launch(const exec::RankLaunch& launch) {
     change([&] { desired_[launch.rank].launch = launch; });
   }
+  /// The rank is to be prepared, and starts with `release`.
+  void hold(const exec::RankLaunch& launch) {
+    change([&] {
+      desired_[launch.rank].launch = launch;
+      desired_[launch.rank].released = false;
+    });
+  }
+  void release(const RankKey& rank, const std::map<std::string, std::string>& env) {
+    change([&] {
+      desired_[rank].released = true;
+      for (const auto& [name, value] : env) desired_[rank].launch.env[name] = value;
+    });
+  }
+  /// Syncs are refused with this error until `accept_syncs`.
+  void refuse_syncs(const Error& error) {
+    change([&] { refusal_ = error; });
+  }
+  void accept_syncs() {
+    change([&] { refusal_.reset(); });
+  }
   void stop(const RankKey& rank) {
     change([&] { desired_[rank].stop = true; });
   }
@@ -91,6 +111,7 @@ class FakeAgentLink final : public AgentLink {
   Result<exec::DesiredState> sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait) override {
     std::unique_lock lock(mutex_);
     if (down_) return outage();
+    if (refusal_) return *refusal_;
     last_ = observation;
     for (const exec::RankObservation& seen : observation.ranks) {
       if (seen.exit) log_at_exit_.try_emplace(seen.rank, logs_[seen.rank].size());
@@ -98,6 +119,7 @@ class FakeAgentLink final : public AgentLink {
     changed_.notify_all();
     changed_.wait_for(lock, wait, [&] { return interrupted_ || down_ || version_ != seen_version; });
     if (down_) return outage();
+    if (refusal_) return *refusal_;
     exec::DesiredState state{version_, {}};
     for (const auto& [rank, desired] : desired_) state.ranks.push_back(desired);
     return state;
@@ -159,6 +181,7 @@ class FakeAgentLink final : public AgentLink {
   std::uint64_t version_ = 1;  // guarded by mutex_, like all below
   bool down_ = false;
   bool interrupted_ = false;
+  std::optional<Error> refusal_;
   std::map<RankKey, exec::DesiredRank> desired_;
   std::map<RankKey, Error> refused_;
   exec::NodeObservation last_;

@@ -3,16 +3,34 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
+#include <mutex>
+#include <optional>
 
 #include "adapters/agent_pool/http_link.h"
+#include "agent/address.h"
 #include "agent/agent.h"
+#include "agent/hardware.h"
+#include "agent/installation.h"
 #include "apps/programs.h"
 #include "base/describe.h"
 #include "base/failpoint.h"
 
 namespace trainyard::apps {
 namespace {
+
+using adapters::agent_pool::AgentCredential;
+using adapters::agent_pool::CredentialSource;
+using adapters::agent_pool::HttpLink;
+using adapters::agent_pool::MakeClient;
+using adapters::agent_pool::StoredCredential;
+
+/// How long another agent of this name may keep it before this one gives up: longer than a lease.
+constexpr Duration kRefusalPatience = std::chrono::seconds(30);
+constexpr Duration kJoinPause = std::chrono::seconds(2);
+constexpr Duration kDrainStep = std::chrono::milliseconds(200);
+constexpr Duration kWardenGrace = std::chrono::seconds(5);
 
 struct Options {
   std::string url;
@@ -21,15 +39,32 @@ struct Options {
   std::string node;
   std::string cpus;
   std::string memory;
+  std::string gpus;
+  std::string labels;
+  std::string pool;
+  std::string address;
+  bool drain_on_stop = false;
+  std::string drain_deadline = "10m";
 };
 
 void add_options(CLI::App& app, Options& options) {
   app.add_option("--join", options.url, "Server to join, as http://host:port")->required();
-  app.add_option("--token-file", options.token_file, "File that holds the access token")->required();
-  app.add_option("--data", options.data, "Directory for what runs here")->required();
+  app.add_option("--token-file", options.token_file,
+                 "File that holds an access token, or a join token (ty_join_..), which is traded for a credential of this node's own and "
+                 "needed no more after that");
+  app.add_option("--data", options.data,
+                 "Directory for what runs here; default: $XDG_STATE_HOME/trainyard-agent or ~/.local/state/trainyard-agent");
   app.add_option("--node", options.node, "Name of this node; default: the host's name");
+  app.add_option("--pool", options.pool, "Pool this node belongs to; default: as the join token says, or \"default\"");
+  app.add_option("--labels", options.labels, "Labels of this node, as k=v,k2=v2; os, arch and host are there by themselves");
   app.add_option("--cpus", options.cpus, "CPU to offer, as 4 or 3500m; default: all");
   app.add_option("--memory", options.memory, "Memory to offer, as 16GiB; default: all");
+  app.add_option("--gpus", options.gpus, "GPUs to offer: all, none, how many (2) or which ones (0,2; one alone as 2,); default: all");
+  app.add_option("--address", options.address,
+                 "Address where ranks on other nodes reach those here; default: the one this machine has towards the server");
+  app.add_flag("--drain-on-stop", options.drain_on_stop,
+               "At the end let the server move what runs here, then stop the warden too; without it what runs here goes on");
+  app.add_option("--drain-deadline", options.drain_deadline, "How long that may take; what is left then is stopped")->capture_default_str();
 }
 
 std::string host_name() {
@@ -37,11 +72,31 @@ std::string host_name() {
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "node";
 }
 
-Result<agent::AgentSettings> settings_from(const Options& options) {
+Result<std::string> data_directory(const std::string& given) {
+  if (!given.empty()) return std::filesystem::absolute(given).string();
+  const auto variable = [](const char* name) -> std::string {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+  };
+  // The specification of base directories wants relative ones ignored.
+  if (const std::string state = variable("XDG_STATE_HOME"); state.starts_with('/')) return state + "/trainyard-agent";
+  if (const std::string home = variable("HOME"); home.starts_with('/')) return home + "/.local/state/trainyard-agent";
+  return invalid_argument("agent.no_directory", "neither XDG_STATE_HOME nor HOME says where files go: give a directory with --data");
+}
+
+Result<std::string> token_in(const std::string& path) {
+  if (path.empty()) return std::string();
+  ASSIGN_OR_RETURN(std::string token, read_file(path, 4096));
+  while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
+  return token;
+}
+
+/// Capacity, GPUs and labels. `credential` may say what the join token said of this node.
+Result<agent::AgentSettings> settings_from(const Options& options, const std::string& data_dir, const std::string& node,
+                                           const StoredCredential& granted, const Clock& clock) {
   agent::AgentSettings settings;
-  TRY(make_directories(options.data));
-  settings.data_dir = std::filesystem::absolute(options.data).string();
-  settings.node.text = options.node.empty() ? host_name() : options.node;
+  settings.data_dir = data_dir;
+  settings.node.text = node;
   if (!options.cpus.empty()) {
     ASSIGN_OR_RETURN(const MilliCpu cpus, parse_milli_cpu(options.cpus));
     settings.capacity.milli_cpu = cpus.milli;
@@ -50,40 +105,140 @@ Result<agent::AgentSettings> settings_from(const Options& options) {
     ASSIGN_OR_RETURN(const ByteSize memory, parse_byte_size(options.memory));
     settings.capacity.memory_bytes = memory.bytes;
   }
+  agent::NodeDescription description;
+  description.gpus = options.gpus;
+  ASSIGN_OR_RETURN(description.labels, agent::parse_labels(options.labels));
+  // What the administrator wrote into the join token cannot be changed by the machine.
+  for (const auto& [name, value] : granted.labels) description.labels[name] = value;
+  if (!options.pool.empty()) description.pool = options.pool;
+  if (!granted.pool.empty()) description.pool = granted.pool;
+  description.address = options.address;
+  if (description.address.empty()) {
+    ASSIGN_OR_RETURN(description.address, agent::local_address_towards(options.url));
+  }
+  ASSIGN_OR_RETURN(settings.facts, agent::describe_node(description, {}, clock));
   ASSIGN_OR_RETURN(settings.warden_program, find_program("trainyard-warden"));
   return settings;
 }
 
-Result<std::unique_ptr<adapters::agent_pool::HttpLink>> link_from(const Options& options) {
-  ASSIGN_OR_RETURN(std::string token, read_file(options.token_file, 4096));
-  while (!token.empty() && token.back() == '\n') token.pop_back();
-  return adapters::agent_pool::HttpLink::make(options.url, token);
+/// Signals that end the agent; they are blocked, so that nothing but these waits sees them.
+class StopSignals {
+ public:
+  StopSignals() {
+    sigemptyset(&mask_);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&mask_, signal);
+    pthread_sigmask(SIG_BLOCK, &mask_, nullptr);
+  }
+  void wait() const {
+    int received = 0;
+    sigwait(&mask_, &received);
+  }
+  /// True when one came within `span`.
+  bool wait_for(Duration span) const {
+    const timespec time{span.count() / 1'000'000, span.count() % 1'000'000 * 1'000};
+    return sigtimedwait(&mask_, nullptr, &time) > 0;
+  }
+
+ private:
+  sigset_t mask_{};
+};
+
+/// What ends the agent besides a signal: another one that has its name.
+class Refusals {
+ public:
+  explicit Refusals(const Clock& clock) : clock_(clock) {}
+  void note(const Error& error) {
+    const std::lock_guard lock(mutex_);
+    const MonotonicPoint now = clock_.monotonic_now();
+    // Calls that fail otherwise, or succeed, come every few seconds: a gap means that the trouble was over.
+    if (!first_ || now - last_ > kRefusalPatience / 2) first_ = now;
+    last_ = now;
+    const bool hopeless = error.id == "agent.replaced" || now - *first_ > kRefusalPatience;
+    if (!hopeless || fatal_) return;
+    fatal_ = error;
+    ::kill(::getpid(), SIGTERM);
+  }
+  std::optional<Error> fatal() const {
+    const std::lock_guard lock(mutex_);
+    return fatal_;
+  }
+
+ private:
+  const Clock& clock_;
+  mutable std::mutex mutex_;
+  std::optional<MonotonicPoint> first_;  // guarded by mutex_, like all below
+  MonotonicPoint last_;
+  std::optional<Error> fatal_;
+};
+
+int fail(const Error& error) {
+  fmt::print(stderr, "error: {}\n", error.describe());
+  return 1;
+}
+
+/// Waits for a server that does not answer yet. None when a signal came first.
+Result<std::unique_ptr<CredentialSource>> join(const AgentCredential::Settings& settings, const AgentCredential::Deps& deps,
+                                               const StopSignals& signals) {
+  bool told = false;
+  for (;;) {
+    Result<std::unique_ptr<CredentialSource>> credential = AgentCredential::open(settings, deps);
+    if (credential.ok() || credential.error().category != Category::kUnavailable) return credential;
+    if (!std::exchange(told, true)) fmt::print(stderr, "waiting for the server: {}\n", credential.error().describe());
+    if (signals.wait_for(kJoinPause)) return credential;
+  }
+}
+
+/// Lets the server move what runs here, until nothing is left, the deadline or another signal; then ends the warden.
+void drain(agent::Agent& agent, const StopSignals& signals, Duration patience, const Clock& clock) {
+  fmt::print("draining: the server moves what runs here; another signal ends it at once\n");
+  std::fflush(stdout);
+  agent.leave();
+  const MonotonicPoint deadline = clock.monotonic_now() + patience;
+  while (!agent.drained() && clock.monotonic_now() < deadline) {
+    if (signals.wait_for(kDrainStep)) break;
+  }
+  agent.shutdown_warden(kWardenGrace);
 }
 
 int run(const Options& options) {
-  sigset_t mask;
-  sigemptyset(&mask);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&mask, signal);
-  pthread_sigmask(SIG_BLOCK, &mask, nullptr);
+  const StopSignals signals;
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGCHLD, SIG_IGN);  // The warden is a child only by birth: nobody waits for it.
 
   StderrLogSink log(LogLevel::kWarning);
   SystemClock clock;
-  Result<agent::AgentSettings> settings = settings_from(options);
-  Result<std::unique_ptr<adapters::agent_pool::HttpLink>> link = link_from(options);
-  if (!settings.ok() || !link.ok()) {
-    fmt::print(stderr, "error: {}\n", (settings.ok() ? link.error() : settings.error()).describe());
-    return 1;
-  }
-  agent::Agent agent(*settings, {.link = **link, .clock = clock, .log = log});
+  const Result<Duration> drain_patience = parse_duration(options.drain_deadline);
+  if (!drain_patience.ok()) return fail(drain_patience.error());
+  const Result<std::string> data_dir = data_directory(options.data);
+  if (!data_dir.ok()) return fail(data_dir.error());
+  const Result<agent::DirectoryLock> lock = agent::DirectoryLock::take(*data_dir);
+  if (!lock.ok()) return fail(lock.error());
+  const Result<std::string> token = token_in(options.token_file);
+  if (!token.ok()) return fail(token.error());
+
+  const std::string node = options.node.empty() ? host_name() : options.node;
+  const MakeClient connect = [&options] { return net::make_http_client(options.url); };
+  Result<std::unique_ptr<CredentialSource>> credential =
+      join({.data_dir = *data_dir, .node = node, .token = *token}, {.connect = connect, .clock = clock, .log = log}, signals);
+  if (!credential.ok()) return fail(credential.error());
+  const auto* own = dynamic_cast<const AgentCredential*>(credential->get());
+  const Result<agent::AgentSettings> settings =
+      settings_from(options, *data_dir, node, own == nullptr ? StoredCredential() : own->stored(), clock);
+  if (!settings.ok()) return fail(settings.error());
+
+  HttpLink link(connect, **credential);
+  Refusals refusals(clock);
+  agent::Agent agent(*settings,
+                     {.link = link, .clock = clock, .log = log, .on_refused = [&](const Error& error) { refusals.note(error); }});
   agent.start();
-  fmt::print("node {} serves {}; stop it with ^C, its jobs go on\n", settings->node.text, options.url);
+  fmt::print("node {} serves {}; stop it with ^C, {}\n", node, options.url,
+             options.drain_on_stop ? "its jobs are moved then" : "its jobs go on");
   std::fflush(stdout);
-  int received = 0;
-  sigwait(&mask, &received);
+  signals.wait();
+  const std::optional<Error> refused = refusals.fatal();
+  if (!refused && options.drain_on_stop) drain(agent, signals, *drain_patience, clock);
   agent.stop();
-  return 0;
+  return refused ? fail(*refused) : 0;
 }
 
 }  // namespace

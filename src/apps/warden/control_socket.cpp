@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace trainyard::warden {
 namespace {
@@ -72,7 +73,7 @@ void ControlSocket::accept_one() {
   const ConnectionId id(++last_connection_);
   Result<WatchId> watch = loop_.watch(fd.get(), EPOLLIN, [this, id](std::uint32_t events) { on_ready(id, events); });
   if (!watch.ok()) return;
-  connections_.emplace(id, Connection{std::move(fd), *watch, {}, {}});
+  connections_.emplace(id, Connection{std::move(fd), *watch, {}, {}, false});
 }
 
 void ControlSocket::on_ready(ConnectionId id, std::uint32_t events) {
@@ -98,10 +99,10 @@ bool ControlSocket::read_messages(ConnectionId id) {
   }
 }
 
-void ControlSocket::send(ConnectionId id, const Document& message) {
+void ControlSocket::send_frames(ConnectionId id, std::string_view frames) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
-  found->second.waiting += exec::encode_frame(message);
+  found->second.waiting += frames;
   if (!write_waiting(id)) close(id);
 }
 
@@ -119,7 +120,8 @@ bool ControlSocket::write_waiting(ConnectionId id) {
   }
   connection.waiting.erase(0, written);
   if (connection.waiting.size() > kWaitingMax) return false;
-  loop_.change(connection.watch, connection.waiting.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT);
+  const bool writes = !connection.waiting.empty();
+  if (std::exchange(connection.writes, writes) != writes) loop_.change(connection.watch, writes ? EPOLLIN | EPOLLOUT : EPOLLIN);
   return true;
 }
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "apps/warden/event_loop.h"
 #include "exec/warden_protocol.h"
@@ -28,7 +29,9 @@ class ControlSocket {
   ControlSocket& operator=(const ControlSocket&) = delete;
 
   /// A connection that is gone is no error.
-  void send(ConnectionId connection, const Document& message);
+  void send(ConnectionId connection, const Document& message) { send_frames(connection, exec::encode_frame(message)); }
+  /// Encoded frames, one after the other.
+  void send_frames(ConnectionId connection, std::string_view frames);
   std::size_t connection_count() const { return connections_.size(); }
 
  private:
@@ -37,6 +40,7 @@ class ControlSocket {
     WatchId watch;
     exec::FrameDecoder decoder;
     std::string waiting;  ///< Bytes the peer has not taken yet.
+    bool writes = false;  ///< The watch waits for room to write.
   };
 
   ControlSocket(EventLoop& loop, Callbacks callbacks, UniqueFd directory)

@@ -37,7 +37,7 @@ struct Options {
 
 constexpr std::string_view kUsage =
     "usage: trainyard-warden --dir DIR [--program-dir DIR] [--grace DURATION] [--idle-exit DURATION] [--spool-max SIZE]\n"
-    "                        [--lifeline FD] [--daemonize]\n";
+    "                        [--limits auto|process] [--lifeline FD] [--daemonize]\n";
 
 Result<int> parse_descriptor(const std::string& text) {
   int fd = -1;
@@ -68,7 +68,10 @@ Result<Options> parse_options(std::span<char*> arguments) {
       ASSIGN_OR_RETURN(options.settings.idle_exit, parse_duration(value));
     } else if (name == "--spool-max") {
       ASSIGN_OR_RETURN(const ByteSize size, parse_byte_size(value));
-      options.settings.rank.output.spool_max = static_cast<std::uint64_t>(size.bytes);
+      options.settings.spool_max = static_cast<std::uint64_t>(size.bytes);
+    } else if (name == "--limits") {
+      if (value != "auto" && value != "process") return invalid_argument("warden.usage", "--limits is auto or process: " + value);
+      options.settings.control_groups = value == "auto";
     } else if (name == "--lifeline") {
       ASSIGN_OR_RETURN(options.lifeline_fd, parse_descriptor(value));
     } else {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/failpoint.h"
 
@@ -21,14 +22,13 @@ std::uint8_t stream_of(std::size_t pipe) { return pipe == 0 ? exec::kStdoutStrea
 
 }  // namespace
 
-RankOutput::RankOutput(exec::SpoolPaths paths, std::string secret, RankOutputSettings settings, Deps deps, Callbacks callbacks,
-                       SpoolFile log, SpoolFile events)
+RankOutput::RankOutput(exec::SpoolPaths paths, std::string secret, RankOutputSettings settings, Deps deps, Callbacks callbacks)
     : paths_(std::move(paths)),
       settings_(settings),
       deps_(deps),
       callbacks_(std::move(callbacks)),
-      log_(std::move(log)),
-      events_(std::move(events)),
+      log_(paths_.log),
+      events_(paths_.events),
       log_splitter_(secret),
       event_splitter_(std::move(secret)) {}
 
@@ -40,10 +40,7 @@ RankOutput::~RankOutput() {
 
 Result<std::unique_ptr<RankOutput>> RankOutput::make(const exec::SpoolPaths& paths, std::string secret, RankOutputSettings settings,
                                                      Deps deps, Callbacks callbacks, WriteEnds& write_ends) {
-  ASSIGN_OR_RETURN(SpoolFile log, SpoolFile::open(paths.log));
-  ASSIGN_OR_RETURN(SpoolFile events, SpoolFile::open(paths.events));
-  std::unique_ptr<RankOutput> output(
-      new RankOutput(paths, std::move(secret), settings, deps, std::move(callbacks), std::move(log), std::move(events)));
+  std::unique_ptr<RankOutput> output(new RankOutput(paths, std::move(secret), settings, deps, std::move(callbacks)));
   TRY(output->open_pipes(write_ends));
   return output;
 }
@@ -122,6 +119,7 @@ void RankOutput::write_out() {
       write_out();
     });
   }
+  count_unshipped();
   update_reading();
   if (log_.size() + events_.size() > before) callbacks_.on_grown();
   close_if_done();
@@ -136,14 +134,14 @@ Result<void> RankOutput::append_log() {
   return {};
 }
 
-bool RankOutput::spool_full() const {
-  const std::uint64_t unshipped =
-      log_.size() - std::min(shipped_.log_size, log_.size()) + events_.size() - std::min(shipped_.events_size, events_.size());
-  return unshipped >= settings_.spool_max;
+void RankOutput::count_unshipped() {
+  deps_.share.set(log_.size() - std::min(shipped_.log_size, log_.size()) + events_.size() - std::min(shipped_.events_size, events_.size()));
 }
 
 void RankOutput::update_reading() {
-  const bool blocked = !log_pending_.empty() || !events_pending_.empty() || (spool_full() && !draining_);
+  const bool held = !closed_ && !draining_ && deps_.share.exhausted();
+  if (std::exchange(held_, held) != held) callbacks_.on_held();
+  const bool blocked = !log_pending_.empty() || !events_pending_.empty() || held;
   if (reading_ != blocked) return;
   reading_ = !blocked;
   // Without any event a hang-up is still reported: a paused pipe is taken out altogether.
@@ -180,12 +178,8 @@ void RankOutput::set_shipped(const exec::ShippedMark& mark) {
       events_.release_before(released_.events_size);
     }
   }
+  count_unshipped();
   update_reading();
-}
-
-Result<void> RankOutput::sync() {
-  TRY(log_.sync());
-  return events_.sync();
 }
 
 void RankOutput::close_now() {

@@ -7,27 +7,29 @@
 
 #include "apps/warden/event_loop.h"
 #include "apps/warden/line_splitter.h"
+#include "apps/warden/spool_budget.h"
 #include "apps/warden/spool_file.h"
 #include "exec/spool.h"
 
 namespace trainyard::warden {
 
 struct RankOutputSettings {
-  std::uint64_t spool_max = std::uint64_t{1} << 30;  ///< Bytes the server does not have yet; beyond it the pipes are not read.
-  Duration partial_line_after{100'000};              ///< An unfinished line becomes a record after this time.
-  Duration retry_after{200'000};                     ///< Between attempts to write to a full disk.
+  Duration partial_line_after{100'000};  ///< An unfinished line becomes a record after this time.
+  Duration retry_after{200'000};         ///< Between attempts to write to a full disk.
 };
 
-/// stdout, stderr and descriptor 3 of one rank: reads the pipes, appends to the spool files. When the spool holds `spool_max` bytes that
-/// were not shipped, or the disk is full, it stops reading: the rank then waits in its write.
+/// stdout, stderr and descriptor 3 of one rank: reads the pipes, appends to the spool files. When its share of the spool is exhausted, or
+/// the disk is full, it stops reading: the rank then waits in its write.
 class RankOutput {
  public:
   struct Deps {
     EventLoop& loop;
     const Clock& clock;
+    SpoolShare& share;
   };
   struct Callbacks {
     std::function<void()> on_grown;   ///< The files have new bytes.
+    std::function<void()> on_held;    ///< `held` has changed.
     std::function<void()> on_closed;  ///< Every pipe has ended and all of it is in the files. Called once.
   };
   /// The ends of the pipes that the rank inherits as descriptors 1, 2 and 3; all are closed on exec.
@@ -48,8 +50,10 @@ class RankOutput {
   std::uint64_t log_size() const { return log_.size(); }
   std::uint64_t events_size() const { return events_.size(); }
 
-  /// All of the files survives a loss of power: an exit record may name their sizes.
-  Result<void> sync();
+  /// The spool is full: the pipes are not read.
+  bool held() const { return held_; }
+  /// Reads on if the share allows it again.
+  void look_at_share() { update_reading(); }
   /// What the server holds durably: that much of the disk may be given back and of the bound be used again.
   void set_shipped(const exec::ShippedMark& mark);
   /// Takes what is in the pipes now and closes them, whoever else still holds them open.
@@ -64,8 +68,7 @@ class RankOutput {
     WatchId watch;
   };
 
-  RankOutput(exec::SpoolPaths paths, std::string secret, RankOutputSettings settings, Deps deps, Callbacks callbacks, SpoolFile log,
-             SpoolFile events);
+  RankOutput(exec::SpoolPaths paths, std::string secret, RankOutputSettings settings, Deps deps, Callbacks callbacks);
   Result<void> open_pipes(WriteEnds& write_ends);
   void read_pipe(std::size_t index);
   void take(std::size_t index, std::string_view bytes);
@@ -75,7 +78,7 @@ class RankOutput {
   void flush_partial_later();
   void update_reading();
   void close_if_done();
-  bool spool_full() const;
+  void count_unshipped();
 
   exec::SpoolPaths paths_;
   RankOutputSettings settings_;
@@ -93,6 +96,7 @@ class RankOutput {
   TimerId partial_timer_;
   TimerId retry_timer_;
   bool reading_ = true;
+  bool held_ = false;
   bool draining_ = false;  ///< close_now was called: bounds no longer hold the last bytes back.
   bool closed_ = false;
 };

@@ -6,7 +6,9 @@
 extern "C" {  // glibc 2.36 forgets it.
 #include <sys/pidfd.h>
 }
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -30,69 +32,105 @@ std::uint64_t oom_kill_count() {
   return count;
 }
 
-/// Temporary file, fdatasync, rename: a reader sees the whole record or none.
-Result<void> write_record_file(const std::string& path, std::string_view text) {
-  const std::string temporary = path + ".tmp";
-  ASSIGN_OR_RETURN(const UniqueFd file, open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600));
-  TRY(write_all(file.get(), text, temporary));
-  TRY(sync_data(file.get(), temporary));
-  FAILPOINT("warden.before_exit_record");
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return system_error(errno, "rename", path);
-  FAILPOINT("warden.after_exit_record");
-  return {};
-}
-
 }  // namespace
 
 RankProcess::~RankProcess() {
   deps_.loop.unwatch(leader_watch_);
-  for (const TimerId timer : {stop_timer_, linger_timer_, record_timer_}) deps_.loop.cancel(timer);
+  for (const TimerId timer : {stop_timer_, linger_timer_, record_timer_, long_lived_timer_}) deps_.loop.cancel(timer);
+}
+
+void RankProcess::begin(const exec::RankLaunch& request) {
+  observation_.rank = request.rank;
+  observation_.started_at = deps_.clock.now();
+  observation_.devices = request.devices;
+  paths_ = exec::spool_paths(deps_.environment.data_dir, request.rank);
+  grace_ = request.grace;
+}
+
+void RankProcess::fail_launch(const Error& error) {
+  exec::RankExit exit;
+  exit.code = 127;
+  exit.launch_error = error.describe();
+  if (output_) {
+    output_->note("the program was not started: " + exit.launch_error);
+    output_->close_now();
+  }
+  end_with(exit);
+}
+
+Result<void> RankProcess::make_ready(const exec::RankLaunch& request) {
+  FAILPOINT("warden.before_spawn");
+  TRY(find_rank_program(request.argv, rank_environment(request, deps_.environment)));
+  TRY(write_launch_files(request, deps_.environment, deps_.spares));
+  if (request.rank.rank != 0) return {};
+  ASSIGN_OR_RETURN(port_, PortReservation::make(request.rank.attempt.job.value * 31 + request.rank.attempt.attempt.value));
+  observation_.port = port_.port();
+  return {};
+}
+
+void RankProcess::prepare(const exec::RankLaunch& request) {
+  begin(request);
+  if (const Result<void> ready = make_ready(request); !ready.ok()) return fail_launch(ready.error());
+  observation_.phase = exec::RankObservation::Phase::kPrepared;
+  callbacks_.on_changed();
 }
 
 void RankProcess::start(const exec::RankLaunch& launch_request) {
-  observation_.rank = launch_request.rank;
-  observation_.started_at = deps_.clock.now();
-  paths_ = exec::spool_paths(deps_.environment.data_dir, launch_request.rank);
-  grace_ = launch_request.grace;
-  if (const Result<void> launched = launch(launch_request); !launched.ok()) {
-    exec::RankExit exit;
-    exit.code = 127;
-    exit.launch_error = launched.error().describe();
-    if (output_) {
-      output_->note("the program was not started: " + exit.launch_error);
-      output_->close_now();
-    }
-    end_with(exit);
-    return;
-  }
+  begin(launch_request);
+  observation_.phase = exec::RankObservation::Phase::kStarting;
+  if (const Result<void> launched = launch(launch_request); !launched.ok()) return fail_launch(launched.error());
   observation_.phase = exec::RankObservation::Phase::kRunning;
   observation_.pid = pid_;
   callbacks_.on_changed();
 }
 
 Result<void> RankProcess::launch(const exec::RankLaunch& request) {
-  TRY(write_launch_files(request, deps_.environment));
+  TRY(write_launch_files(request, deps_.environment, deps_.spares));
   const exec::StartRecord started{.rank = request.rank, .boot_id = deps_.environment.boot_id, .started_at = observation_.started_at};
-  TRY(write_file_atomically(paths_.start_record, exec::to_text(started)));
+  TRY(deps_.spares.write(paths_.start_record, exec::to_text(started)));
   RankOutput::WriteEnds ends;
-  ASSIGN_OR_RETURN(output_, RankOutput::make(paths_, request.token, settings_.output, {deps_.loop, deps_.clock},
+  ASSIGN_OR_RETURN(output_, RankOutput::make(paths_, request.token, settings_.output, {deps_.loop, deps_.clock, share_},
                                              {.on_grown = [this] { callbacks_.on_grown(); },
+                                              .on_held = [this] { callbacks_.on_changed(); },
                                               .on_closed =
                                                   [this] {
                                                     if (leader_ended_) finish();
                                                   }},
                                              ends));
-  oom_kills_before_ = oom_kill_count();
+  limits_ = deps_.limiter.limit(request.resources);
+  if (!limits_->sees_oom()) oom_kills_before_ = oom_kill_count();
   FAILPOINT("warden.before_spawn");
-  ASSIGN_OR_RETURN(
-      pid_, spawn_rank(request.argv, rank_environment(request, deps_.environment), workdir_of(request, deps_.environment.data_dir), ends));
+  port_.release();
+  ASSIGN_OR_RETURN(const SpawnedRank spawned, spawn_rank(request.argv, rank_environment(request, deps_.environment),
+                                                         workdir_of(request, deps_.environment.data_dir), ends, limits_->child()));
+  pid_ = spawned.pid;
+  observation_.limited_by = spawned.limited ? limits_->name() : "rlimit";
   const Result<void> watched = watch_leader();
-  if (watched.ok()) return {};
-  kill_group(SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
-  (void)deps_.groups.remove(pid_);
+  if (!watched.ok()) {
+    kill_group(SIGKILL);
+    collect_leader();
+    return watched;
+  }
+  long_lived_timer_ = deps_.loop.call_after(settings_.long_lived, [this] {
+    long_lived_timer_ = {};
+    limits_->on_long_lived();
+  });
+  return {};
+}
+
+/// After its end: the pid, and the group's number with it, may be given to others from here on.
+void RankProcess::collect_leader() {
+  rusage usage{};
+  pid_t collected = 0;
+  while ((collected = ::wait4(pid_, nullptr, 0, &usage)) < 0 && errno == EINTR) {
+  }
+  if (collected == pid_) {
+    const auto micros_of = [](const timeval& time) { return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_usec; };
+    exit_.usage = exec::RankUsage{.cpu_us = micros_of(usage.ru_utime) + micros_of(usage.ru_stime),
+                                  .max_rss_bytes = std::int64_t{usage.ru_maxrss} * 1024};
+  }
+  (void)deps_.groups.remove(pid_);  // A line too many costs one look at processes that are gone.
   pid_ = 0;
-  return watched;
 }
 
 Result<void> RankProcess::watch_leader() {
@@ -115,6 +153,9 @@ void RankProcess::restore(const exec::ExitRecord& record) {
   stopping_ = record.exit.stop_requested;
   record_ = record;
   recorded_ = true;
+  const exec::ShippedMark shipped = exec::read_shipped_mark(paths_);
+  share_.set(record.log_size - std::min(shipped.log_size, record.log_size) + record.events_size -
+             std::min(shipped.events_size, record.events_size));
 }
 
 void RankProcess::record_end_unseen(const exec::ExitRecord& record) {
@@ -130,7 +171,16 @@ void RankProcess::kill_group(int signal) const {
 }
 
 void RankProcess::stop(Duration grace) {
-  if (record_ || pid_ == 0) return;
+  if (record_) return;
+  if (prepared()) {
+    stopping_ = true;
+    exec::RankExit exit;
+    exit.code = 128 + SIGTERM;
+    exit.stop_requested = true;
+    exit.launch_error = "stopped before it started";
+    return end_with(exit);
+  }
+  if (pid_ == 0) return;
   const MonotonicPoint kill_at = deps_.clock.monotonic_now() + grace;
   if (!stopping_) {
     stopping_ = true;
@@ -176,6 +226,10 @@ void RankProcess::set_shipped(const exec::ShippedMark& mark) {
   if (output_) output_->set_shipped(mark);
 }
 
+void RankProcess::look_at_share() {
+  if (output_) output_->look_at_share();
+}
+
 void RankProcess::on_leader_exit() {
   siginfo_t info{};
   if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
@@ -188,8 +242,8 @@ void RankProcess::on_leader_exit() {
   } else {
     exit_.signal = info.si_status;
     exit_.code = 128 + info.si_status;
-    exit_.oom = info.si_status == SIGKILL && !killed_by_us_ && oom_kill_count() > oom_kills_before_;
   }
+  exit_.oom = out_of_memory();
   exit_.stop_requested = stopping_;
   if (output_->closed()) {
     finish();
@@ -201,9 +255,16 @@ void RankProcess::on_leader_exit() {
   linger_timer_ = deps_.loop.call_after(patience, [this] { on_linger_over(); });
 }
 
+/// Also when it was a child of the rank that the kernel ended, where the limits count that.
+bool RankProcess::out_of_memory() const {
+  if (limits_->sees_oom()) return limits_->oom_kills() > 0;
+  return exit_.signal == SIGKILL && !killed_by_us_ && oom_kill_count() > oom_kills_before_;
+}
+
 void RankProcess::on_linger_over() {
   linger_over_ = true;
   kill_group(SIGKILL);
+  (void)limits_->kill_all();
   deps_.sweep_strays();
   linger_timer_ = deps_.loop.call_after(settings_.pipe_patience, [this] {
     linger_timer_ = {};
@@ -214,20 +275,21 @@ void RankProcess::on_linger_over() {
 void RankProcess::finish() {
   if (record_) return;
   kill_group(SIGKILL);
-  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
-  (void)deps_.groups.remove(pid_);  // A line too many costs one look at processes that are gone.
-  pid_ = 0;
-  deps_.sweep_strays();
+  collect_leader();
+  // Who is in its groups is known, whatever became of its environment; else the strays are looked for.
+  (void)limits_->kill_all();
+  if (!limits_->sees_members()) deps_.sweep_strays();
   end_with(exit_);
 }
 
 void RankProcess::end_with(exec::RankExit exit) {
   if (exit.ended_at == TimePoint()) exit.ended_at = deps_.clock.now();
-  for (TimerId* timer : {&stop_timer_, &linger_timer_}) {
+  for (TimerId* timer : {&stop_timer_, &linger_timer_, &long_lived_timer_}) {
     deps_.loop.cancel(*timer);
     *timer = {};
   }
+  limits_.reset();
+  port_.release();
   deps_.loop.unwatch(leader_watch_);
   leader_watch_ = {};
   pidfd_.reset();
@@ -242,16 +304,24 @@ void RankProcess::end_with(exec::RankExit exit) {
   write_record();
 }
 
+/// A reader sees the whole record or none. It outlives every process; a crash of the machine may lose it, and then the rank counts as lost
+/// with the machine it ran on.
+Result<void> RankProcess::publish_record() {
+  ASSIGN_OR_RETURN(const std::string staged, deps_.spares.stage(exec::to_text(*record_)));
+  FAILPOINT("warden.before_exit_record");
+  TRY(deps_.spares.publish(staged, paths_.exit_record));
+  FAILPOINT("warden.after_exit_record");
+  return {};
+}
+
 void RankProcess::write_record() {
   record_timer_ = {};
-  Result<void> written = make_directories(paths_.directory);
-  if (written.ok() && output_) written = output_->sync();
-  if (written.ok()) written = write_record_file(paths_.exit_record, exec::to_text(*record_));
+  const Result<void> written = publish_record();
   if (!written.ok()) {
     record_timer_ = deps_.loop.call_after(settings_.record_retry, [this] { write_record(); });
     return;
   }
-  (void)remove_tree(paths_.token);
+  deps_.spares.take_back_secret(paths_.token);
   recorded_ = true;
   observation_.phase = exec::RankObservation::Phase::kExited;
   observation_.exit = record_->exit;
@@ -265,6 +335,7 @@ void RankProcess::write_record() {
 
 exec::WardenRank RankProcess::view() const {
   exec::WardenRank rank{.observation = observation_, .stopping = stopping_, .checkpoint_number = checkpoint_number_};
+  rank.observation.output_held = output_ && output_->held();
   rank.log_size = record_ ? record_->log_size : output_ ? output_->log_size() : 0;
   rank.events_size = record_ ? record_->events_size : output_ ? output_->events_size() : 0;
   return rank;

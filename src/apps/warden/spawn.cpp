@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ enum class Step { kNone, kParentGone, kDescriptors, kWorkdir, kExec };
 struct ChildFailure {
   volatile Step step = Step::kNone;
   volatile int error_number = 0;
+  volatile bool unlimited = false;  ///< No failure: it goes on with the limits of a process.
 };
 
 /// Everything the child needs, laid out before it exists.
@@ -46,13 +48,29 @@ struct ChildPlan {
   std::vector<char*> argv;
   std::vector<char*> shell_argv;  ///< For a script without "#!": /bin/sh SCRIPT ARGUMENTS.
   std::vector<char*> environment;
+  const std::vector<int>* ignored_signals = nullptr;  ///< Exec resets all others.
   pid_t parent = 0;
+  ChildLimits limits;
 };
 
 [[noreturn]] void fail_child(ChildFailure& failure, Step step, int error_number) {
   failure.error_number = error_number;
   failure.step = step;
   ::_exit(127);
+}
+
+/// System calls only, like all of run_child.
+void enter_limits(const ChildLimits& limits, ChildFailure& failure) {
+  bool entered = limits.groups[0] != nullptr;
+  for (const char* group : limits.groups) {
+    if (group != nullptr) entered = enter_group(group) && entered;
+  }
+  if (limits.groups[0] != nullptr && !entered) failure.unlimited = true;
+  if (entered || limits.data_max <= 0) return;
+  rlimit data{};
+  if (::getrlimit(RLIMIT_DATA, &data) != 0) return;
+  data.rlim_cur = std::min(data.rlim_max, static_cast<rlim_t>(limits.data_max));
+  ::setrlimit(RLIMIT_DATA, &data);
 }
 
 /// The part between fork and exec. The parent is suspended and its memory is shared: system calls only, nothing is allocated, and the
@@ -62,11 +80,12 @@ struct ChildPlan {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != plan.parent) fail_child(failure, Step::kParentGone, 0);
 
-  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  for (const int signal : *plan.ignored_signals) ::signal(signal, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::setrlimit(RLIMIT_NOFILE, &g_descriptor_limit);
+  enter_limits(plan.limits, failure);
   const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   const bool scored = score >= 0 && ::write(score, kOomScore.data(), kOomScore.size()) > 0;
   (void)scored;  // Some containers forbid it; the rank runs all the same.
@@ -127,6 +146,17 @@ Error launch_error(const ChildFailure& failure, const std::vector<std::string>& 
   return unavailable("launch.fork", fmt::format("the process could not be set up: {}: {}", argv.front(), reason));
 }
 
+Error no_program_named() { return invalid_argument("launch.no_program", "the launch names no program: its argv is empty"); }
+
+std::vector<int> ignored_signals() {
+  std::vector<int> ignored;
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action {};
+    if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) ignored.push_back(signal);
+  }
+  return ignored;
+}
+
 std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
@@ -169,13 +199,30 @@ std::map<std::string, std::string> inherited_environment() {
   return environment;
 }
 
-Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base) {
+Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base, Spares& spares) {
   const exec::SpoolPaths paths = exec::spool_paths(base.data_dir, launch.rank);
-  TRY(make_directories(paths.directory));
-  TRY(make_directories(workdir_of(launch, base.data_dir) + "/tmp"));
-  TRY(write_file_atomically(paths.spec, to_json(launch.spec) + "\n"));
-  TRY(write_file_atomically(paths.token, launch.token));
-  return {};
+  if (launch.workdir.empty()) {
+    TRY(spares.make_workdir(exec::work_directory(base.data_dir), launch.rank.attempt));
+  } else {
+    TRY(make_directories(launch.workdir + "/tmp"));
+  }
+  TRY(spares.write(paths.spec, to_json(launch.spec) + "\n"));
+  return spares.write(paths.token, launch.token);
+}
+
+Result<void> find_rank_program(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment) {
+  if (argv.empty() || argv.front().empty()) return no_program_named();
+  const std::string path = value_or(environment, "PATH", kDefaultPath);
+  ChildFailure failure;
+  failure.step = Step::kExec;
+  failure.error_number = ENOENT;
+  for (const std::string& program : programs_to_try(argv.front(), path)) {
+    struct stat info {};
+    if (::stat(program.c_str(), &info) != 0) continue;
+    if (S_ISREG(info.st_mode) && ::access(program.c_str(), X_OK) == 0) return {};
+    failure.error_number = EACCES;
+  }
+  return launch_error(failure, argv, "", path);
 }
 
 Result<void> reserve_low_descriptors() {
@@ -193,9 +240,9 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &raised);
 }
 
-Result<pid_t> spawn_rank(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment,
-                         const std::string& workdir, const RankOutput::WriteEnds& ends) {
-  if (argv.empty() || argv.front().empty()) return invalid_argument("launch.no_program", "the launch names no program: its argv is empty");
+Result<SpawnedRank> spawn_rank(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment,
+                               const std::string& workdir, const RankOutput::WriteEnds& ends, const ChildLimits& limits) {
+  if (argv.empty() || argv.front().empty()) return no_program_named();
   ASSIGN_OR_RETURN(const UniqueFd null_input, open_file("/dev/null", O_RDONLY));
   const std::string path = value_or(environment, "PATH", kDefaultPath);
   const std::vector<std::string> programs = programs_to_try(argv.front(), path);
@@ -211,7 +258,10 @@ Result<pid_t> spawn_rank(const std::vector<std::string>& argv, const std::map<st
   plan.argv = pointers_to(argv);
   plan.shell_argv = pointers_to(shell_arguments);
   plan.environment = pointers_to(variables);
+  static const std::vector<int> ignored = ignored_signals();  // They do not change once ranks are started.
+  plan.ignored_signals = &ignored;
   plan.parent = ::getpid();
+  plan.limits = limits;
 
   ChildFailure failure;
   const pid_t pid = fork_and_run(plan, failure);
@@ -222,7 +272,7 @@ Result<pid_t> spawn_rank(const std::vector<std::string>& argv, const std::map<st
                  {},
                  {}};
   }
-  if (failure.step == Step::kNone) return pid;
+  if (failure.step == Step::kNone) return SpawnedRank{pid, !failure.unlimited};
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
   return launch_error(failure, argv, workdir, path);

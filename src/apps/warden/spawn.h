@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "apps/warden/limits.h"
 #include "apps/warden/rank_output.h"
+#include "apps/warden/spares.h"
 #include "exec/attempt.h"
 
 namespace trainyard::warden {
@@ -25,17 +27,25 @@ std::string workdir_of(const exec::RankLaunch& launch, const std::string& data_d
 std::map<std::string, std::string> inherited_environment();
 
 /// Makes the directories of a rank and writes the files its environment names.
-Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base);
+Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base, Spares& spares);
+/// Looks for the program where spawn_rank will, without starting it. Errors: NOT_FOUND "launch.no_program", FAILED_PRECONDITION
+/// "launch.exec".
+Result<void> find_rank_program(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment);
 
 /// Keeps descriptors 0 to 9 in use, so that none of the pipes made later collides with the numbers a rank inherits.
 Result<void> reserve_low_descriptors();
 /// Raises the soft limit of open files to the hard one; ranks get the old soft limit back.
 void raise_descriptor_limit();
 
-/// Starts the program as leader of a new process group, with the ends as descriptors 1, 2 and 3, /dev/null as 0, default signals and
-/// PR_SET_PDEATHSIG. Returns once it runs. Errors: NOT_FOUND "launch.no_program", PERMISSION_DENIED and others "launch.exec",
-/// "launch.workdir", RESOURCE_EXHAUSTED "launch.fork".
-Result<pid_t> spawn_rank(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment,
-                         const std::string& workdir, const RankOutput::WriteEnds& ends);
+struct SpawnedRank {
+  pid_t pid = 0;
+  bool limited = true;  ///< False when it could not enter its groups: it has the limits of a process.
+};
+
+/// Starts the program as leader of a new process group, with the ends as descriptors 1, 2 and 3, /dev/null as 0, default signals,
+/// PR_SET_PDEATHSIG and the limits. Returns once it runs. Errors: NOT_FOUND "launch.no_program", PERMISSION_DENIED and others
+/// "launch.exec", "launch.workdir", RESOURCE_EXHAUSTED "launch.fork".
+Result<SpawnedRank> spawn_rank(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment,
+                               const std::string& workdir, const RankOutput::WriteEnds& ends, const ChildLimits& limits);
 
 }  // namespace trainyard::warden

@@ -21,31 +21,16 @@ Result<void> cut(int fd, std::uint64_t size, const std::string& path) {
 
 }  // namespace
 
-Result<SpoolFile> SpoolFile::open(std::string path) {
-  if (!file_exists(path)) return SpoolFile(std::move(path), UniqueFd(), 0);
-  ASSIGN_OR_RETURN(UniqueFd file, open_file(path, O_WRONLY | O_APPEND));
-  ASSIGN_OR_RETURN(const std::uint64_t size, file_size(path));
-  return SpoolFile(std::move(path), std::move(file), size);
-}
-
 Result<void> SpoolFile::append(std::string_view bytes) {
   if (bytes.empty()) return {};
   if (!file_.valid()) {
-    ASSIGN_OR_RETURN(file_, open_file(path_, O_WRONLY | O_CREAT | O_APPEND, 0600));
+    ASSIGN_OR_RETURN(file_, open_file(path_, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600));
   }
   if (Result<void> written = write_all(file_.get(), bytes, path_); !written.ok()) {
     TRY(cut(file_.get(), size_, path_));
     return written;
   }
   size_ += bytes.size();
-  synced_ = false;
-  return {};
-}
-
-Result<void> SpoolFile::sync() {
-  if (synced_) return {};
-  TRY(sync_data(file_.get(), path_));
-  synced_ = true;
   return {};
 }
 

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/file.h"
 
@@ -11,24 +12,19 @@ namespace trainyard::warden {
 /// that says nothing has none, and its start does not wait for the disk.
 class SpoolFile {
  public:
-  /// Goes on at the end of `path`, when it is there.
-  static Result<SpoolFile> open(std::string path);
+  /// Nothing is touched before the first append, which replaces a file that is there.
+  explicit SpoolFile(std::string path) : path_(std::move(path)) {}
 
   /// Errors: RESOURCE_EXHAUSTED "io.disk_full" and others of write; the file is then as before and the append may be repeated.
   Result<void> append(std::string_view bytes);
   std::uint64_t size() const { return size_; }
-  /// What was appended survives a loss of power.
-  Result<void> sync();
   /// Gives the disk space of the bytes before `end` back, where the file system can; they read as zeros afterwards.
   void release_before(std::uint64_t end);
 
  private:
-  SpoolFile(std::string path, UniqueFd file, std::uint64_t size) : path_(std::move(path)), file_(std::move(file)), size_(size) {}
-
   std::string path_;
   UniqueFd file_;  ///< None until there is something to append.
   std::uint64_t size_ = 0;
-  bool synced_ = true;
 };
 
 /// Cuts a log file back to whole records from `start` on, an events file to whole lines: a warden that is killed may leave a torn tail.

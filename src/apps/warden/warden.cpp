@@ -1,12 +1,14 @@
 #include "apps/warden/warden.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <csignal>
+#include <utility>
 
 #include "base/failpoint.h"
 #include "base/rng.h"
@@ -15,6 +17,7 @@ namespace trainyard::warden {
 namespace {
 
 constexpr Duration kLeftoverPatience{5'000'000};
+constexpr Duration kSweepDelay{20'000};
 /// After the grace of a shutdown, for kernel and disk.
 constexpr Duration kShutdownSlack{5'000'000};
 
@@ -28,8 +31,11 @@ std::optional<Number> number_in(std::string_view text) {
 
 }  // namespace
 
-Warden::Warden(WardenSettings settings, Deps deps, exec::GroupRegistry groups)
-    : settings_(std::move(settings)), deps_(deps), groups_(std::move(groups)) {
+Warden::Warden(WardenSettings settings, Deps deps, exec::GroupRegistry groups, Spares spares)
+    : settings_(std::move(settings)), deps_(deps), groups_(std::move(groups)), spares_(std::move(spares)), spool_(settings_.spool_max) {
+  std::vector<std::string> reasons;
+  limiter_ = settings_.control_groups ? make_limiter(settings_.limit_roots, settings_.data_dir, reasons) : make_process_limiter();
+  fmt::print(stderr, "ranks are limited by {}{}{}\n", limiter_->name(), reasons.empty() ? "" : "; not taken: ", fmt::join(reasons, "; "));
   environment_.program_dir = settings_.program_dir;
   environment_.data_dir = settings_.data_dir;
   environment_.inherited = inherited_environment();
@@ -40,7 +46,8 @@ Result<std::unique_ptr<Warden>> Warden::make(WardenSettings settings, Deps deps)
   TRY(exec::kill_recorded_groups(run + "/groups", kLeftoverPatience, deps.clock));
   const std::string boot_id = secure_random_hex(16);
   ASSIGN_OR_RETURN(exec::GroupRegistry groups, exec::GroupRegistry::make(run + "/groups", boot_id));
-  std::unique_ptr<Warden> warden(new Warden(std::move(settings), deps, std::move(groups)));
+  ASSIGN_OR_RETURN(Spares spares, Spares::make(run + "/spare"));
+  std::unique_ptr<Warden> warden(new Warden(std::move(settings), deps, std::move(groups), std::move(spares)));
   warden->environment_.boot_id = boot_id;
   TRY(warden->recover());
   Warden* const self = warden.get();
@@ -56,29 +63,18 @@ Result<std::unique_ptr<Warden>> Warden::make(WardenSettings settings, Deps deps)
 }
 
 Result<void> Warden::recover() {
-  const std::string spool = settings_.data_dir + "/spool";
+  const std::string spool = exec::spool_directory(settings_.data_dir);
   TRY(make_directories(spool));
-  ASSIGN_OR_RETURN(const std::vector<std::string> jobs, list_directory(spool));
-  for (const std::string& job_name : jobs) {
-    const auto job = number_in<std::uint64_t>(job_name);
-    if (!job) continue;
-    ASSIGN_OR_RETURN(const std::vector<std::string> attempts, list_directory(spool + "/" + job_name));
-    for (const std::string& attempt_name : attempts) {
-      const auto attempt = number_in<std::uint32_t>(attempt_name);
-      if (attempt) TRY(recover_attempt({JobId(*job), AttemptNumber(*attempt)}, fmt::format("{}/{}/{}", spool, job_name, attempt_name)));
-    }
-  }
-  return {};
-}
-
-Result<void> Warden::recover_attempt(const AttemptKey& attempt, const std::string& directory) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, list_directory(directory));
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, list_directory(spool));
   for (const std::string& name : names) {
-    const std::size_t dot = name.find('.');
-    const std::string_view suffix = std::string_view(name).substr(std::min(dot, name.size()));
-    if (suffix != ".start.json" && suffix != ".exit.json") continue;
-    const auto rank = number_in<std::uint32_t>(std::string_view(name).substr(0, dot));
-    if (rank && !ranks_.contains({attempt, *rank})) TRY(recover_rank({attempt, *rank}));
+    if (!name.ends_with(".start.json") && !name.ends_with(".exit.json")) continue;
+    const std::optional<RankKey> rank = exec::rank_of_spool_file(name);
+    if (rank && !ranks_.contains(*rank)) TRY(recover_rank(*rank));
+  }
+  // What was laid out for ranks that were never started.
+  for (const std::string& name : names) {
+    const std::optional<RankKey> rank = exec::rank_of_spool_file(name);
+    if (rank && !ranks_.contains(*rank)) remove_files(*rank, true);
   }
   return {};
 }
@@ -88,7 +84,9 @@ Result<void> Warden::recover_rank(const RankKey& rank) {
   const exec::SpoolPaths paths = exec::spool_paths(settings_.data_dir, rank);
   if (const Result<std::string> text = read_file(paths.exit_record, kRecordMax); text.ok()) {
     const Result<exec::ExitRecord> record = exec::exit_record_from(*text);
-    if (record.ok() && record->rank == rank) {
+    // A crash of the machine may have left less output than the record tells of.
+    if (record.ok() && record->rank == rank && file_size(paths.log).value_or(0) >= record->log_size &&
+        file_size(paths.events).value_or(0) >= record->events_size) {
       add_rank(rank).restore(*record);
       return {};
     }
@@ -111,7 +109,8 @@ Result<void> Warden::recover_rank(const RankKey& rank) {
 
 RankProcess& Warden::add_rank(const RankKey& rank) {
   auto process = std::make_unique<RankProcess>(
-      settings_.rank, RankProcess::Deps{deps_.loop, deps_.clock, groups_, environment_, [this] { sweep_strays(); }},
+      settings_.rank,
+      RankProcess::Deps{deps_.loop, deps_.clock, groups_, environment_, *limiter_, spool_, spares_, [this] { sweep_strays(); }},
       RankProcess::Callbacks{.on_changed = [this, rank] { on_rank_changed(rank); }, .on_grown = [this, rank] { on_rank_grown(rank); }});
   return *ranks_.emplace(rank, std::move(process)).first->second;
 }
@@ -119,7 +118,11 @@ RankProcess& Warden::add_rank(const RankKey& rank) {
 void Warden::on_message(ConnectionId connection, const Document& request) {
   deps_.loop.cancel(idle_timer_);
   idle_timer_ = {};
+  const bool spool_was_full = spool_.full();
   Result<Document> reply = handle(connection, request);
+  if (spool_was_full) {
+    for (const auto& [key, rank] : ranks_) rank->look_at_share();
+  }
   const Document* id = request.find("id");
   if (!reply.ok()) fmt::print(stderr, "request refused: {}: {}\n", request["type"].as_string().value_or("?"), reply.error().describe());
   if (id == nullptr) return;
@@ -136,10 +139,14 @@ void Warden::on_message(ConnectionId connection, const Document& request) {
 Result<Document> Warden::handle(ConnectionId connection, const Document& request) {
   ASSIGN_OR_RETURN(const std::string type, request.string_at("type"));
   if (type == "hello") {
-    return Document::object({{"boot_id", environment_.boot_id}, {"pid", std::int64_t{::getpid()}}, {"protocol", exec::kWardenProtocol}});
+    return Document::object({{"boot_id", environment_.boot_id},
+                             {"pid", std::int64_t{::getpid()}},
+                             {"protocol", exec::kWardenProtocol},
+                             {"limited_by", limiter_->name()}});
   }
   if (type == "subscribe") subscribers_.insert(connection);
   if (type == "subscribe" || type == "list") return state_of_all();
+  if (type == "prepare") return prepare(request);
   if (type == "start") return start(request);
   if (type == "shutdown") {
     ASSIGN_OR_RETURN(const std::int64_t grace, request.int_or("grace_us", settings_.grace.count()));
@@ -180,10 +187,25 @@ Document Warden::state_of_all() const {
   return Document::object({{"ranks", std::move(ranks)}});
 }
 
-Result<Document> Warden::start(const Document& request) {
+Result<Document> Warden::prepare(const Document& request) {
   ASSIGN_OR_RETURN(const exec::RankLaunch launch, exec::rank_launch_from(request["launch"]));
   if (ranks_.contains(launch.rank)) {
-    on_rank_changed(launch.rank);  // Started before: say how it is.
+    on_rank_changed(launch.rank);
+    return Document::object();
+  }
+  if (shutting_down_) return unavailable("warden.leaving", "the warden is leaving and prepares nothing: " + exec::text_of(launch.rank));
+  add_rank(launch.rank).prepare(launch);
+  return Document::object();
+}
+
+Result<Document> Warden::start(const Document& request) {
+  ASSIGN_OR_RETURN(const exec::RankLaunch launch, exec::rank_launch_from(request["launch"]));
+  if (const auto known = ranks_.find(launch.rank); known != ranks_.end()) {
+    if (known->second->prepared() && !shutting_down_) {
+      known->second->start(launch);
+    } else {
+      on_rank_changed(launch.rank);  // Started before: say how it is.
+    }
     return Document::object();
   }
   if (shutting_down_) return unavailable("warden.leaving", "the warden is leaving and starts nothing: " + exec::text_of(launch.rank));
@@ -214,45 +236,56 @@ Result<Document> Warden::forget(const RankKey& key) {
     return failed_precondition("warden.still_running", "a rank is forgotten only after its end: " + exec::text_of(key));
   }
   FAILPOINT("warden.before_forget");
+  const exec::WardenRank last = ranks_.at(key)->view();
   ranks_.erase(key);
   grown_.erase(key);
-  remove_files(key);
+  remove_files(key, last.log_size + last.events_size > 0);
   return Document::object();
 }
 
-void Warden::remove_files(const RankKey& key) {
+void Warden::remove_files(const RankKey& key, bool wrote) {
   const exec::SpoolPaths paths = exec::spool_paths(settings_.data_dir, key);
   // The exit record goes last: if this is cut short, the next warden still knows that the rank has ended.
-  for (const std::string& path : {paths.start_record, paths.log, paths.events, paths.shipped, paths.spec, paths.token}) {
-    ::unlink(path.c_str());
+  if (wrote) {
+    for (const std::string& path : {paths.log, paths.events, paths.shipped}) ::unlink(path.c_str());
   }
+  for (const std::string& path : {paths.start_record, paths.spec}) spares_.take_back(path);
+  spares_.take_back_secret(paths.token);
   (void)hit_failpoint("warden.during_forget");
-  ::unlink(paths.exit_record.c_str());
+  spares_.take_back(paths.exit_record);
   const auto next = ranks_.lower_bound({key.attempt, 0});
   if (next != ranks_.end() && next->first.attempt == key.attempt) return;
-  // The last rank of its attempt: directories go when they are empty, what a program left in its working directory stays.
-  const std::string workdir = exec::default_workdir(settings_.data_dir, key.attempt);
-  (void)remove_tree(workdir + "/tmp");
-  for (std::string directory : {paths.directory, workdir}) {
-    for (int level = 0; level < 2 && ::rmdir(directory.c_str()) == 0; ++level) directory.resize(directory.rfind('/'));
-  }
+  spares_.take_back_workdir(exec::work_directory(settings_.data_dir), key.attempt);
 }
 
-void Warden::push(const Document& message) {
-  if (!socket_) return;
+void Warden::push(std::string_view frames) {
+  if (!socket_ || frames.empty()) return;
   const std::set<ConnectionId> receivers = subscribers_;  // Sending may close a connection and change the set.
-  for (const ConnectionId receiver : receivers) socket_->send(receiver, message);
+  for (const ConnectionId receiver : receivers) socket_->send_frames(receiver, frames);
 }
 
 void Warden::on_rank_changed(const RankKey& rank) {
-  const exec::WardenRank view = ranks_.at(rank)->view();
-  Document message = Document::object({{"push", "rank"}});
-  message.set("rank", exec::to_document(view));
-  push(message);
-  if (view.observation.exit) {
-    leave_when_done();
-    leave_when_idle();
+  changed_.insert(rank);
+  if (!changed_timer_.valid()) changed_timer_ = deps_.loop.call_after(Duration(0), [this] { tell_changed(); });
+}
+
+void Warden::tell_changed() {
+  changed_timer_ = {};
+  bool any_ended = false;
+  std::string frames;
+  for (const RankKey& rank : std::exchange(changed_, {})) {
+    const auto found = ranks_.find(rank);
+    if (found == ranks_.end()) continue;
+    const exec::WardenRank view = found->second->view();
+    any_ended |= view.observation.exit.has_value();
+    Document message = Document::object({{"push", "rank"}});
+    message.set("rank", exec::to_document(view));
+    frames += exec::encode_frame(message);
   }
+  push(frames);
+  if (!any_ended) return;
+  leave_when_done();
+  leave_when_idle();
 }
 
 void Warden::on_rank_grown(const RankKey& rank) {
@@ -268,11 +301,18 @@ void Warden::on_rank_grown(const RankKey& rank) {
       growths.push_back({.rank = key, .log_size = view.log_size, .events_size = view.events_size});
     }
     grown_.clear();
-    push(exec::grown_push(growths));
+    push(exec::encode_frame(exec::grown_push(growths)));
   });
 }
 
-void Warden::on_child_signal() { sweep_strays(); }
+/// Soon: one look finds what many signals tell of.
+void Warden::on_child_signal() {
+  if (sweep_timer_.valid()) return;
+  sweep_timer_ = deps_.loop.call_after(kSweepDelay, [this] {
+    sweep_timer_ = {};
+    sweep_strays();
+  });
+}
 
 bool Warden::runs(std::string_view marker) const {
   return std::any_of(ranks_.begin(), ranks_.end(), [&](const auto& entry) {
@@ -290,9 +330,18 @@ void Warden::sweep_strays() {
   for (const pid_t child : exec::own_children()) {
     if (leaders.contains(child) || ::waitpid(child, nullptr, WNOHANG) == child) continue;
     const auto marker = exec::environment_value(child, exec::kRankMarker);
-    const bool orphaned = marker ? !runs(*marker) : leaders.empty();
+    const bool orphaned = marker ? !runs(*marker) : !may_be_of_a_running_rank(child);
     if (orphaned) ::kill(child, SIGKILL);
   }
+}
+
+/// One that cleaned its environment: it belongs to none of the ranks that were started after it.
+bool Warden::may_be_of_a_running_rank(pid_t process) const {
+  const std::optional<exec::ProcessStat> stat = exec::process_stat(process);
+  return std::any_of(ranks_.begin(), ranks_.end(), [&](const auto& entry) {
+    if (!entry.second->shelters_strays() || !stat) return false;
+    return groups_.start_of(entry.second->pid()).value_or(0) <= stat->start_ticks;
+  });
 }
 
 bool Warden::any_running() const {

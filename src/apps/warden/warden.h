@@ -18,6 +18,9 @@ struct WardenSettings {
   Duration grace{30'000'000};      ///< For all ranks when the warden itself is told to leave; a rank's own may be shorter.
   Duration grown_delay{10'000};    ///< News of output wait this long for more.
   Duration idle_exit{60'000'000};  ///< Without ranks and peers it leaves after this time.
+  std::uint64_t spool_max = std::uint64_t{1} << 30;  ///< See SpoolBudget.
+  bool control_groups = true;                        ///< False: the limits of processes only.
+  LimitRoots limit_roots;
   RankSettings rank;
 };
 
@@ -43,25 +46,28 @@ class Warden {
  private:
   using Ranks = std::map<RankKey, std::unique_ptr<RankProcess>>;
 
-  Warden(WardenSettings settings, Deps deps, exec::GroupRegistry groups);
+  Warden(WardenSettings settings, Deps deps, exec::GroupRegistry groups, Spares spares);
   Result<void> recover();
-  Result<void> recover_attempt(const AttemptKey& attempt, const std::string& directory);
   Result<void> recover_rank(const RankKey& rank);
   RankProcess& add_rank(const RankKey& rank);
 
   void on_message(ConnectionId connection, const Document& request);
   Result<Document> handle(ConnectionId connection, const Document& request);
   Document state_of_all() const;
+  Result<Document> prepare(const Document& request);
   Result<Document> start(const Document& request);
   Result<Document> stop(const Document& request);
   Result<Document> forget(const RankKey& rank);
-  void remove_files(const RankKey& rank);
+  /// `wrote`: it may have output files.
+  void remove_files(const RankKey& rank, bool wrote);
 
   void on_rank_changed(const RankKey& rank);
+  void tell_changed();
   void on_rank_grown(const RankKey& rank);
-  void push(const Document& message);
+  void push(std::string_view frames);
   void sweep_strays();
   bool runs(std::string_view marker) const;
+  bool may_be_of_a_running_rank(pid_t process) const;
   bool any_running() const;
   void leave_when_done();
   void leave_when_idle();
@@ -70,11 +76,17 @@ class Warden {
   Deps deps_;
   EnvironmentBase environment_;
   exec::GroupRegistry groups_;
+  Spares spares_;
+  std::unique_ptr<Limiter> limiter_;
+  SpoolBudget spool_;
   Ranks ranks_;
   std::set<ConnectionId> subscribers_;
+  std::set<RankKey> changed_;  ///< To be told at the end of this round, so that many changes are one write.
+  TimerId changed_timer_;
   std::set<RankKey> grown_;
   TimerId grown_timer_;
   TimerId idle_timer_;
+  TimerId sweep_timer_;
   bool shutting_down_ = false;
   std::unique_ptr<ControlSocket> socket_;  ///< Last: gone before the state its callbacks use.
 };

@@ -80,6 +80,34 @@ TEST_F(WardenOutputTest, full_spool_holds_the_program_back_until_its_output_was_
   EXPECT_EQ(node.exit_of(kRank)->code, 0);
 }
 
+TEST_F(WardenOutputTest, full_spool_holds_the_loud_rank_and_leaves_the_others_their_part) {
+  WardenConnection& node = start_warden({"--spool-max", "1MiB"});
+  const RankKey loud = rank_key(1);
+  node.send(exec::start_request(shell_launch(loud, "exec yes a line that never ends")));
+  ASSERT_TRUE(node.read_until([&] { return node.rank(loud) != nullptr && node.rank(loud)->observation.output_held; }));
+  EXPECT_LT(node.rank(loud)->log_size, 3u << 20);
+  for (std::uint64_t job = 2; job <= 4; ++job) node.send(exec::start_request(shell_launch(rank_key(job), "seq 1 1000; exit 3")));
+  for (std::uint64_t job = 2; job <= 4; ++job) EXPECT_EQ(node.wait_for_exit(rank_key(job)).code, 3);
+  EXPECT_TRUE(node.rank(loud)->observation.output_held);
+
+  const std::uint64_t shipped = node.rank(loud)->log_size;
+  node.send(exec::shipped_request(loud, {.log_size = shipped, .events_size = 0, .event_lines = 0}));
+  EXPECT_TRUE(node.read_until([&] { return node.rank(loud)->log_size > shipped + (1u << 19); })) << "it goes on";
+  node.send(exec::stop_request(loud, 0s));
+  node.wait_for_exit(loud);
+}
+
+TEST_F(WardenOutputTest, forgotten_ranks_make_room_for_those_that_wait) {
+  WardenConnection& node = start_warden({"--spool-max", "256KiB"});
+  node.send(exec::start_request(shell_launch(rank_key(1), "head -c 200000 /dev/zero")));
+  node.wait_for_exit(rank_key(1));
+  node.send(exec::start_request(shell_launch(rank_key(2), "head -c 5000000 /dev/zero; exit 3")));
+  ASSERT_TRUE(node.read_until([&] { return node.rank(rank_key(2)) != nullptr && node.rank(rank_key(2))->observation.output_held; }));
+  const std::uint64_t held = node.rank(rank_key(2))->log_size;
+  node.send(exec::forget_request(rank_key(1)));
+  EXPECT_TRUE(node.read_until([&] { return node.rank(rank_key(2))->log_size > held; }));
+}
+
 TEST_F(WardenOutputTest, shipped_bytes_are_given_back_to_the_disk) {
   WardenConnection& node = start_warden();
   node.send(exec::start_request(shell_launch(kRank, "head -c 12000000 /dev/zero; echo end; exec sleep 100")));

@@ -179,7 +179,7 @@ TEST_F(WardenTest, forgotten_rank_leaves_nothing_behind) {
   node.wait_for_exit(kRank);
   node.send(exec::forget_request(kRank));
   EXPECT_TRUE(node.ask(exec::list_request(9))["ranks"].items().empty());
-  EXPECT_FALSE(file_exists(data_dir + "/spool/17"));
+  EXPECT_FALSE(file_exists(exec::spool_paths(data_dir, kRank).exit_record));
   EXPECT_FALSE(file_exists(data_dir + "/work/17"));
 }
 

@@ -1,0 +1,88 @@
+#include "apps/warden/control_group.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <sstream>
+
+#include "base/file.h"
+
+namespace trainyard::warden {
+namespace {
+
+constexpr std::size_t kFileMax = std::size_t{1} << 20;
+
+std::vector<pid_t> members_of(const std::string& path) {
+  std::vector<pid_t> members;
+  const Result<std::string> text = read_file(path + "/cgroup.procs", kFileMax);
+  if (!text.ok()) return members;
+  std::istringstream lines(*text);
+  // 0 is a process that this one cannot see.
+  for (pid_t pid = 0; lines >> pid;) {
+    if (pid > 0) members.push_back(pid);
+  }
+  return members;
+}
+
+}  // namespace
+
+Result<ControlGroup> ControlGroup::make(std::string path) {
+  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return system_error(errno, "mkdir", path);
+  return ControlGroup(std::move(path));
+}
+
+Result<void> ControlGroup::set(std::string_view file, std::string_view value) const {
+  const std::string name = path_ + "/" + std::string(file);
+  ASSIGN_OR_RETURN(const UniqueFd fd, open_file(name, O_WRONLY | O_CREAT | O_TRUNC));
+  return write_all(fd.get(), value, name);
+}
+
+std::uint64_t ControlGroup::counter(std::string_view file, std::string_view name) const {
+  const Result<std::string> text = read_file(path_ + "/" + std::string(file), kFileMax);
+  if (!text.ok()) return 0;
+  std::istringstream lines(*text);
+  std::string word;
+  std::uint64_t number = 0;
+  while (lines >> word >> number) {
+    if (word == name) return number;
+  }
+  return 0;
+}
+
+std::vector<pid_t> ControlGroup::members() const { return members_of(path_); }
+
+Result<void> ControlGroup::add(pid_t process) const { return set("cgroup.procs", std::to_string(process)); }
+
+bool ControlGroup::remove() { return ::rmdir(path_.c_str()) == 0 || errno == ENOENT; }
+
+std::optional<std::string> own_group(std::string_view proc_self_cgroup, std::string_view controller) {
+  std::istringstream lines{std::string(proc_self_cgroup)};
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t first = line.find(':');
+    const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
+    const bool version2 = names == ",," && line.starts_with("0:");
+    if (controller.empty() ? version2 : names.find("," + std::string(controller) + ",") != std::string::npos)
+      return line.substr(second + 1);
+  }
+  return std::nullopt;
+}
+
+void remove_groups_below(const std::string& path, bool kill) {
+  struct stat info {};
+  for (const std::string& name : list_directory(path).value_or({})) {
+    const std::string group = path + "/" + name;
+    if (::lstat(group.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) continue;
+    if (kill) {
+      for (const pid_t member : members_of(group)) ::kill(member, SIGKILL);
+    }
+    (void)::rmdir(group.c_str());
+  }
+  (void)::rmdir(path.c_str());
+}
+
+}  // namespace trainyard::warden

@@ -1,0 +1,139 @@
+#include "apps/warden/spares.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include "base/file.h"
+
+namespace trainyard::warden {
+namespace {
+
+constexpr std::size_t kFilesMax = 256;
+constexpr std::size_t kWorkdirsMax = 64;
+constexpr off_t kSecretMax = 64 * 1024;
+
+bool renamed(const std::string& from, const std::string& to) { return ::rename(from.c_str(), to.c_str()) == 0; }
+
+/// True when it is a directory of ours in which there is nothing but, perhaps, an entry of this name.
+bool is_fresh(const std::string& path, std::string_view name) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
+  struct stat info {};
+  if (!directory || ::fstat(::dirfd(directory.get()), &info) != 0 || (info.st_mode & 07777) != 0700) return false;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    const std::string_view found = entry->d_name;
+    if (found != "." && found != ".." && found != name) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<Spares> Spares::make(std::string directory) {
+  TRY(remove_tree(directory));
+  TRY(make_directories(directory));
+  return Spares(std::move(directory));
+}
+
+Result<std::string> Spares::stage_once(std::string_view text) {
+  std::string path;
+  if (files_.empty()) {
+    path = fmt::format("{}/f{}", directory_, ++last_);
+  } else {
+    path = std::move(files_.back());
+    files_.pop_back();
+  }
+  ASSIGN_OR_RETURN(const UniqueFd file, open_file(path, O_WRONLY | O_CREAT, 0600));
+  // Overwritten and then cut, so that blocks that are there are used again.
+  Result<void> written = write_all(file.get(), text, path);
+  if (written.ok() && ::ftruncate(file.get(), static_cast<off_t>(text.size())) != 0) written = system_error(errno, "ftruncate", path);
+  if (written.ok()) return path;
+  (void)::unlink(path.c_str());
+  return written.error();
+}
+
+Result<std::string> Spares::stage(std::string_view text) {
+  Result<std::string> path = stage_once(text);
+  if (path.ok() || path.error().category != Category::kNotFound) return path;
+  // Somebody cleaned up.
+  files_.clear();
+  TRY(make_directories(directory_));
+  return stage_once(text);
+}
+
+Result<void> Spares::publish(const std::string& staged, const std::string& path) {
+  if (renamed(staged, path)) return {};
+  if (errno == ENOENT) TRY(make_directories(path.substr(0, path.rfind('/'))));
+  if (renamed(staged, path)) return {};
+  return system_error(errno, "rename", path);
+}
+
+Result<void> Spares::write(const std::string& path, std::string_view text) {
+  ASSIGN_OR_RETURN(const std::string staged, stage(text));
+  return publish(staged, path);
+}
+
+void Spares::take_back(const std::string& path) {
+  if (files_.size() >= kFilesMax) {
+    (void)::unlink(path.c_str());
+    return;
+  }
+  std::string spare = fmt::format("{}/f{}", directory_, ++last_);
+  if (renamed(path, spare)) {
+    files_.push_back(std::move(spare));
+  } else if (errno != ENOENT) {
+    (void)::unlink(path.c_str());
+  }
+}
+
+void Spares::take_back_secret(const std::string& path) {
+  // Not cut to nothing: giving blocks back costs a file system more than all the rest.
+  const Result<UniqueFd> file = open_file(path, O_WRONLY);
+  struct stat info {};
+  if (!file.ok() || ::fstat(file->get(), &info) != 0) return;
+  const std::string zeros(static_cast<std::size_t>(std::min<off_t>(info.st_size, kSecretMax)), '\0');
+  if (write_all(file->get(), zeros, path).ok()) {
+    take_back(path);
+  } else {
+    (void)::unlink(path.c_str());
+  }
+}
+
+Result<void> Spares::make_workdir(const std::string& work, const AttemptKey& attempt) {
+  const std::string job = fmt::format("{}/{}", work, attempt.job.value);
+  const std::string inner = attempt.attempt.text();
+  if (!workdirs_.empty()) {
+    const Workdir spare = std::move(workdirs_.back());
+    workdirs_.pop_back();
+    if (renamed(spare.path, job)) {
+      if (spare.inner == inner || renamed(job + "/" + spare.inner, job + "/" + inner)) return {};
+    } else {
+      workdirs_.push_back(spare);  // The job has a directory already, for example of another attempt.
+    }
+  }
+  return make_directories(job + "/" + inner + "/tmp");
+}
+
+void Spares::take_back_workdir(const std::string& work, const AttemptKey& attempt) {
+  const std::string job = fmt::format("{}/{}", work, attempt.job.value);
+  const std::string inner = attempt.attempt.text();
+  const std::string path = job + "/" + inner;
+  if (workdirs_.size() < kWorkdirsMax && is_fresh(path + "/tmp", "") && is_fresh(path, "tmp") && is_fresh(job, inner)) {
+    std::string spare = fmt::format("{}/w{}", directory_, ++last_);
+    if (renamed(job, spare)) {
+      workdirs_.push_back({std::move(spare), inner});
+      return;
+    }
+  }
+  (void)remove_tree(path + "/tmp");
+  if (::rmdir(path.c_str()) == 0) (void)::rmdir(job.c_str());
+}
+
+}  // namespace trainyard::warden
