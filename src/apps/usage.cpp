@@ -101,9 +101,4 @@ std::string explain_usage_error(const CLI::App& app, const std::vector<std::stri
   return fmt::format("error: cli.usage: {}\nnext: `{} --help` explains it\n", what, at.path);
 }
 
-void add_examples(CLI::App& command, const std::vector<std::string>& lines) {
-  command.footer(
-      fmt::format("Examples:\n  {}\n\nEvery command also takes --url, --token-file, -o table|json|yaml and -q.", fmt::join(lines, "\n  ")));
-}
-
 }  // namespace trainyard::apps

@@ -12,7 +12,4 @@ namespace trainyard::apps {
 /// the help is. `words` are the arguments without the program, `refusal` is what the parser said.
 std::string explain_usage_error(const CLI::App& app, const std::vector<std::string>& words, const std::string& refusal);
 
-/// Shows example lines, and the options every command of the CLI has, at the end of a command's help.
-void add_examples(CLI::App& command, const std::vector<std::string>& lines);
-
 }  // namespace trainyard::apps

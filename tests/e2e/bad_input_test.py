@@ -68,9 +68,9 @@ class PipelineTest(unittest.TestCase):
         return self.server.cli("workflow", "run", self.file)
 
     def check(self, done, code, *words):
-        """The exit code, and that stderr is one message with all these words in it."""
+        """The exit code, and that stderr is one message with all these words in it; what belongs to it is indented."""
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        self.assertEqual([line[:7] for line in done.stderr.strip().splitlines()], ["error: "], done.stderr)
+        self.assertEqual([line[:7] for line in done.stderr.strip().splitlines() if not line.startswith("  ")], ["error: "], done.stderr)
         for word in words:
             self.assertIn(str(word), done.stderr)
 

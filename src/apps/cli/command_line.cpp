@@ -4,12 +4,20 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 
 #include "apps/programs.h"
-#include "base/time.h"
+#include "base/file.h"
 
 namespace trainyard::apps {
+namespace {
+
+constexpr std::size_t kSourceMax = std::size_t{1} << 20;
+constexpr std::int64_t kPageMax = 1'000;
+
+}  // namespace
 
 int exit_code_of(Category category) {
   switch (category) {
@@ -42,14 +50,35 @@ int exit_code_of(Category category) {
 }
 
 Result<std::unique_ptr<client::ApiClient>> CommandContext::connect() const {
-  ASSIGN_OR_RETURN(const client::ServerAddress address, client::find_server({url, token_file}));
-  Result<std::unique_ptr<client::ApiClient>> api = client::make_api_client(address);
-  if (!api.ok()) return std::move(api).error();
-  return api;
+  ASSIGN_OR_RETURN(const client::ServerAddress address, config.address());
+  return client::make_api_client(address);
+}
+
+Result<client::ApiClient*> CommandContext::api() {
+  if (api_) return api_.get();
+  return reconnect();
+}
+
+Result<client::ApiClient*> CommandContext::reconnect() {
+  ASSIGN_OR_RETURN(api_, connect());
+  return api_.get();
+}
+
+void CommandContext::remember_source(const std::string& name, std::string text) {
+  sources_[name] = std::move(text);
+  last_source_ = name;
 }
 
 void CommandContext::fail(const Error& error) {
-  fmt::print(stderr, "error: {}\n", error.describe());
+  const SourceReader read = [this](const std::string& file) -> std::optional<std::string> {
+    if (const auto known = sources_.find(file); known != sources_.end()) return known->second;
+    Result<std::string> text = read_file(file, kSourceMax);
+    return text.ok() ? std::optional(std::move(text).value()) : std::nullopt;
+  };
+  const Document nothing;
+  const Document& problem = api_ && api_->last_problem()["code"].text() == error.id ? api_->last_problem() : nothing;
+  std::fflush(stdout);
+  fmt::print(stderr, "{}", error_report(error, problem, last_source_, read));
   exit_code = exit_code_of(error.category);
 }
 
@@ -58,78 +87,58 @@ void CommandContext::fail_own(const Error& error) {
   exit_code = kOwnFailure;
 }
 
-std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const std::string& title : header) widths.push_back(title.size());
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  const auto line = [&widths](const std::vector<std::string>& cells) {
-    std::string text;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      text += i + 1 < cells.size() ? fmt::format("{:<{}}  ", cells[i], widths[i]) : cells[i];
-    }
-    text.erase(text.find_last_not_of(' ') + 1);
-    return text + "\n";
-  };
-  std::string text = line(header);
-  for (const auto& row : rows) text += line(row);
-  return text;
+void CommandContext::worsen(int code) { exit_code = std::max(exit_code, code); }
+
+void print_list(const CommandContext& context, const Document& page, const ResourceView& view) {
+  const bool empty = page[view.plural].items().empty();
+  if (empty && (is_for_people(context.output) || context.output.quiet)) return fmt::print(stderr, "there are none yet\n");
+  write_out(stdout, list_text(context.output, page, view));
+  const bool more = page.find("next_cursor") != nullptr;
+  if (more && is_for_people(context.output) && !context.output.quiet) fmt::print(stderr, "there are more: --limit shows them\n");
+}
+
+void print_item(const CommandContext& context, const Document& item, const ResourceView& view,
+                const std::function<std::string(const Document&)>& for_people) {
+  write_out(stdout, item_text(context.output, item, view, for_people));
 }
 
 void print(const CommandContext& context, const Document& document, const std::function<std::string(const Document&)>& for_people) {
-  std::string text;
-  if (context.output == "json") {
-    text = to_pretty_json(document) + "\n";
-  } else if (context.output == "yaml") {
-    text = to_yaml(document);
-  } else {
-    text = for_people(document);
+  write_out(stdout, document_text(context.output, document, for_people));
+}
+
+Result<void> confirm(const CommandContext& context, bool yes, const std::string& question) {
+  if (yes) return {};
+  const bool can_ask = !context.no_input && ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
+  if (!can_ask)
+    return invalid_argument("cli.confirm", fmt::format("this cannot be taken back: add --yes to do it without a question: {}", question));
+  fmt::print(stderr, "{}? [y/N] ", question);
+  std::fflush(stderr);
+  std::array<char, 64> answer{};
+  const bool answered = std::fgets(answer.data(), static_cast<int>(answer.size()), stdin) != nullptr;
+  if (answered && (answer[0] == 'y' || answer[0] == 'Y')) return {};
+  return Error{Category::kCancelled, "cli.declined", "nothing was done", {}, {}};
+}
+
+Result<Document> fetch_list(client::ApiClient& api, const std::string& target, const std::string& plural, std::int64_t limit) {
+  const std::string base = target + (target.find('?') == std::string::npos ? '?' : '&');
+  ASSIGN_OR_RETURN(Document page, api.get(base + fmt::format("limit={}", std::min(limit, kPageMax))));
+  const auto count = [&plural](const Document& some) { return static_cast<std::int64_t>(some[plural].items().size()); };
+  // One page is most often enough, and then nothing is copied.
+  if (page["next_cursor"].text().empty() || count(page) >= limit) return page;
+  Document all = page[plural];
+  while (!page["next_cursor"].text().empty() && static_cast<std::int64_t>(all.items().size()) < limit) {
+    const std::int64_t rest = limit - static_cast<std::int64_t>(all.items().size());
+    const std::string cursor = net::percent_encode(page["next_cursor"].text());
+    ASSIGN_OR_RETURN(page, api.get(base + fmt::format("limit={}&cursor={}", std::min(rest, kPageMax), cursor)));
+    for (const Document& item : page[plural].items()) all.push(item);
   }
-  fmt::print("{}", text);
+  page.set(plural, std::move(all));
+  return page;
 }
 
-void print_list(const CommandContext& context, const Document& document, const std::vector<std::string>& header,
-                const std::vector<std::vector<std::string>>& rows) {
-  if (context.output != "table") return print(context, document, [](const Document&) { return std::string(); });
-  if (context.quiet) {
-    for (const auto& row : rows) fmt::print("{}\n", row.front());
-    return;
-  }
-  if (rows.empty()) return fmt::print(stderr, "there are none yet\n");
-  fmt::print("{}", table(header, rows));
-}
-
-std::string cell(std::string_view key, const Document& value) {
-  if (value.is_null()) return "-";
-  if (value.is_string()) return key.ends_with("_at") ? age(value.text()) : value.text();
-  std::string text;
-  const auto add = [&text](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
-  for (const auto& [name, item] : value.members()) add(name + "=" + cell(name, item));
-  for (const Document& item : value.items()) {
-    // A layer of a dataset: its newest version says enough.
-    add(item["layer"].is_null() ? cell("", item) : fmt::format("{}@{}", item["layer"].text(), cell("", item["version"])));
-  }
-  if (value.is_object() || value.is_array()) return text.empty() ? "-" : text;
-  return to_json(value);
-}
-
-std::string age(const std::string& rfc3339) {
-  const Result<TimePoint> time = parse_rfc3339(rfc3339);
-  if (!time.ok()) return "-";
-  const auto seconds = std::max<std::int64_t>(0, (SystemClock().now() - *time).count() / 1'000'000);
-  if (seconds < 120) return fmt::format("{}s ago", seconds);
-  if (seconds < 7200) return fmt::format("{}m ago", seconds / 60);
-  if (seconds < 172'800) return fmt::format("{}h ago", seconds / 3600);
-  return fmt::format("{}d ago", seconds / 86'400);
-}
-
-Result<std::string> resolve_job(client::ApiClient& api, const std::string& selector) {
-  if (selector != "last") return net::percent_encode(selector);
-  ASSIGN_OR_RETURN(const Document page, api.get("/api/v1/jobs?limit=1"));
-  if (page["jobs"].items().empty())
-    return not_found("job.unknown", "there is no job yet: submit one with `trainyard job submit -- COMMAND`");
-  return page["jobs"].items().front()["id"].text();
+Query& Query::add(std::string_view key, std::string_view value) {
+  if (!value.empty()) text_ += fmt::format("{}{}={}", text_.empty() ? '?' : '&', key, net::percent_encode(value));
+  return *this;
 }
 
 Error exec_sibling(const std::string& program, const std::vector<std::string>& arguments) {

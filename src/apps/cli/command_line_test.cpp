@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "apps/cli/doctor.h"
-#include "base/time.h"
 
 namespace trainyard::apps {
 namespace {
@@ -20,26 +19,9 @@ TEST(ExitCode, every_category_has_the_documented_one) {
   EXPECT_EQ(exit_code_of(Category::kInternal), 1);
 }
 
-TEST(Table, columns_are_aligned_and_lines_have_no_spaces_at_the_end) {
-  EXPECT_EQ(table({"ID", "NAME", "STATE"}, {{"1", "long-name", "RUNNING"}, {"22", "b", ""}}),
-            "ID  NAME       STATE\n1   long-name  RUNNING\n22  b\n");
-}
-
-TEST(Cell, values_are_shown_in_short) {
-  EXPECT_EQ(cell("name", Document()), "-");
-  EXPECT_EQ(cell("name", "x"), "x");
-  EXPECT_EQ(cell("count", 3), "3");
-  EXPECT_EQ(cell("ready", true), "true");
-  EXPECT_EQ(cell("aliases", Document::object({{"champion", 1}, {"next", 2}})), "champion=1, next=2");
-  EXPECT_EQ(cell("aliases", Document::object()), "-");
-  EXPECT_EQ(cell("tags", Document::array({"a", "b"})), "a, b");
-  EXPECT_EQ(cell("layers", parse_json(R"([{"layer":"raw","version":1,"rows":5},{"layer":"curated","version":2}])").value()),
-            "raw@1, curated@2");
-}
-
-TEST(Cell, times_are_ages) {
-  EXPECT_EQ(cell("created_at", to_rfc3339(SystemClock().now() - std::chrono::minutes(5))), "5m ago");
-  EXPECT_EQ(age("not a time"), "-");
+TEST(Query, takes_what_is_not_empty_and_escapes_it) {
+  EXPECT_EQ(Query().text(), "");
+  EXPECT_EQ(Query().add("a", "").add("b", "x y&z").add("c", "1").text(), "?b=x%20y%26z&c=1");
 }
 
 TEST(Doctor, missing_libraries_are_named) {

@@ -9,6 +9,7 @@
 
 #include "apps/cli/demo_keeper.h"
 #include "apps/cli/demo_report.h"
+#include "apps/cli/following.h"
 #include "apps/cli/signal_watch.h"
 #include "apps/cli/workflow_view.h"
 #include "base/file.h"
@@ -168,9 +169,9 @@ void Demo::report_failure(const Document& run) {
   fmt::print(stderr, "\nerror: demo.step_failed: a step of the pipeline failed: {}: {}\n", step["name"].text(), step["reason"].text());
   const std::string job = failed_job(step);
   if (job.empty()) return;
-  const Result<std::string> log = api_->get_text("/api/v1/jobs/" + job + "/logs");
+  const Result<std::vector<std::string>> log = last_log_lines(*api_, job, kLogLines, std::chrono::seconds(10));
   if (log.ok() && !log->empty()) {
-    fmt::print(stderr, "the end of the log of job {}:\n{}\n", job, last_lines(*log, kLogLines));
+    fmt::print(stderr, "the end of the log of job {}:\n{}\n", job, fmt::join(*log, ""));
   } else {
     fmt::print(stderr, "job {} wrote no log\n", job);
   }

@@ -206,7 +206,7 @@ std::vector<std::string> missing_libraries(std::string_view listing) {
 }
 
 std::vector<Check> examine(const CommandContext& context, const DoctorOptions& options) {
-  const Result<client::ServerAddress> address = client::find_server({context.url, context.token_file});
+  const Result<client::ServerAddress> address = context.config.address();
   return {check_programs(),
           check_libraries(),
           check_data_directory(options.data.empty() ? client::user_data_directory() : options.data),

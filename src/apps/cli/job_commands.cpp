@@ -1,172 +1,109 @@
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
-#include <chrono>
+#include <algorithm>
 
-#include "apps/cli/command_line.h"
+#include "apps/cli/arguments.h"
+#include "apps/cli/following.h"
+#include "apps/cli/job_submit.h"
+#include "apps/cli/resources.h"
+#include "apps/cli/selectors.h"
+#include "apps/cli/watch.h"
 #include "base/describe.h"
-#include "base/file.h"
+#include "domain/job_state.h"
 
 namespace trainyard::apps {
 namespace {
 
-struct SubmitOptions {
-  std::string file;
-  std::vector<std::string> command;
-  std::string name;
-  std::string cpu;
-  std::string memory;
-  std::int64_t tasks = 1;
-  std::string queue;
-  std::int64_t priority = 0;
-  std::int64_t retry = 0;
-  std::string limit;
-  std::string key;
-  bool wait = false;
-  bool follow = false;
-};
+const std::string kLiveStates = "QUEUED,STARTING,RUNNING,STOPPING";
 
-Document command_spec(const SubmitOptions& options) {
-  Document spec = Document::object();
-  Document command = Document::array();
-  for (const std::string& word : options.command) command.push(word);
-  spec.set("command", std::move(command));
-  if (!options.name.empty()) spec.set("name", options.name);
-  if (options.tasks != 1) spec.set("tasks", options.tasks);
-  if (!options.queue.empty()) spec.set("queue", options.queue);
-  if (options.priority != 0) spec.set("priority", options.priority);
-  Document resources;
-  if (!options.cpu.empty()) resources.set("cpu", options.cpu);
-  if (!options.memory.empty()) resources.set("memory", options.memory);
-  if (!resources.is_null()) spec.set("resources", std::move(resources));
-  if (options.retry != 0) spec.set("retry", Document::object()).set("user", options.retry);
-  if (!options.limit.empty()) spec.set("limits", Document::object()).set("attempt", options.limit);
-  return spec;
-}
-
-Result<Document> send_submit(client::ApiClient& api, const SubmitOptions& options) {
-  if (options.file.empty()) return api.post_text("/api/v1/jobs", to_json(command_spec(options)), "application/json", options.key);
-  ASSIGN_OR_RETURN(std::string text, options.file == "-" ? read_file("/dev/stdin", 1 << 20) : read_file(options.file, 1 << 20));
-  return api.post_text("/api/v1/jobs?file=" + net::percent_encode(options.file), std::move(text), "application/yaml", options.key);
-}
-
-Result<Document> wait_for_end(client::ApiClient& api, const std::string& id) {
-  for (;;) {
-    ASSIGN_OR_RETURN(Document job, api.get("/api/v1/jobs/" + id + "?wait=30"));
-    const std::string& state = job["state"].text();
-    if (state == "SUCCEEDED" || state == "FAILED" || state == "CANCELLED" || state == "TIMED_OUT") return job;
+/// "running,failed" -> "RUNNING,FAILED"; "@live" for its states.
+Result<std::string> state_filter(const std::vector<std::string>& words) {
+  std::vector<std::string> states;
+  for (const std::string& word : words) {
+    std::string_view rest = word;
+    while (!rest.empty()) {
+      const std::string one(rest.substr(0, rest.find(',')));
+      rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+      std::string upper = one;
+      std::transform(upper.begin(), upper.end(), upper.begin(),
+                     [](char letter) { return letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 32) : letter; });
+      const std::vector<std::string> several = states_of(one);
+      states.insert(states.end(), several.begin(), several.end());
+      if (several.empty() && !job_state_from(upper)) {
+        return invalid_argument(
+            "cli.usage", fmt::format("a state is QUEUED, STARTING, RUNNING, STOPPING, SUCCEEDED, FAILED, CANCELLED, TIMED_OUT, or {}: {}",
+                                     fmt::join(state_selectors(), ", "), one));
+      }
+      if (several.empty()) states.push_back(upper);
+    }
   }
+  return fmt::format("{}", fmt::join(states, ","));
 }
 
-int code_of_ended_job(const std::string& state, const Document& exit_code) {
-  if (state == "SUCCEEDED") return kOk;
-  const std::int64_t code = exit_code.as_int().value_or(0);
-  return code != 0 ? static_cast<int>(code) : kFailed;
+/// "10m" -> ten minutes ago; a time stays as it is.
+Result<std::string> moment(const std::string& text) {
+  if (text.empty() || parse_rfc3339(text).ok()) return text;
+  const Result<Duration> ago = parse_duration(text);
+  if (!ago.ok())
+    return invalid_argument("cli.usage", fmt::format("a moment is a time as 2026-01-02T03:04:05Z, or how long ago as 10m: {}", text));
+  return to_rfc3339(SystemClock().now() - *ago);
 }
 
-/// Prints the log and returns the job's own exit code at its end.
-Result<int> follow_log(client::ApiClient& api, const std::string& id, const std::string& query, bool prefix) {
-  int code = kOk;
-  Result<void> followed =
-      api.follow("/api/v1/jobs/" + id + "/logs" + query, [&](const std::string&, const std::string& event, const std::string& data) {
-        const Result<Document> value = parse_json(data);
-        if (!value.ok()) return true;
-        if (event == "end") {
-          code = code_of_ended_job((*value)["state"].text(), (*value)["exit_code"]);
-          return false;
-        }
-        const std::string& text = (*value)["text"].text();
-        if (prefix) fmt::print("[{}] ", (*value)["rank"].as_int().value_or(0));
-        fmt::print((*value)["stream"].text() == "stderr" ? stderr : stdout, "{}", text);
-        std::fflush(stdout);
-        return true;
-      });
-  if (!followed.ok()) return std::move(followed).error();
-  return code;
+Result<std::string> list_target(const CommandContext& context, const Arguments& arguments) {
+  Query query;
+  ASSIGN_OR_RETURN(const std::string states, state_filter(arguments.all("state")));
+  ASSIGN_OR_RETURN(const std::string since, moment(arguments.text("since")));
+  ASSIGN_OR_RETURN(const std::string until, moment(arguments.text("until")));
+  query.add("state", states).add("since", since).add("until", until);
+  for (const char* key : {"queue", "owner", "kind", "name", "array"}) query.add(key, arguments.text(key));
+  query.add("namespace", arguments.given("namespace") ? arguments.text("namespace") : context.config.value("namespace").value);
+  for (const std::string& label : arguments.all("label")) query.add("label", label);
+  return "/api/v1/jobs" + query.text();
 }
 
-/// `job submit job.yaml`: the file was meant, not a program of that name.
-bool is_spec_file(const std::vector<std::string>& command) {
-  const auto ends_with = [&command](std::string_view ending) { return command.size() == 1 && command.front().ends_with(ending); };
-  return ends_with(".yaml") || ends_with(".yml") || ends_with(".json");
-}
-
-void submit(CommandContext& context, const SubmitOptions& options) {
-  Result<std::unique_ptr<client::ApiClient>> api = context.connect();
-  const Result<Document> job = api.ok() ? send_submit(**api, options) : Result<Document>(api.error());
-  if (!job.ok()) return options.wait || options.follow ? context.fail_own(job.error()) : context.fail(job.error());
-  const std::string id = (*job)["id"].text();
-  if (options.follow) {
-    const Result<int> code = follow_log(**api, id, "?follow=1", false);
-    return code.ok() ? void(context.exit_code = *code) : context.fail_own(code.error());
+void show_jobs(CommandContext& context, const Arguments& arguments, const std::string& target) {
+  const std::int64_t limit = arguments.number("limit");
+  if (arguments.given("watch")) {
+    return context.fail(watch_list(context, {target, "/api/v1/jobs", &jobs_view(), limit, true}, reconnect_time(context, arguments)));
   }
-  if (options.wait) {
-    const Result<Document> ended = wait_for_end(**api, id);
-    if (!ended.ok()) return context.fail_own(ended.error());
-    context.exit_code = code_of_ended_job((*ended)["state"].text(), (*ended)["exit_code"]);
-    if (!context.quiet) fmt::print(stderr, "job {} {}: {}\n", id, (*ended)["state"].text(), (*ended)["reason"].text());
-    return;
-  }
-  if (context.quiet) return fmt::print("{}\n", id);
-  print(context, *job, [&id](const Document& shown) { return fmt::format("job {} {}\n", id, shown["state"].text()); });
-}
-
-void list(CommandContext& context, std::int64_t limit) {
-  Result<std::unique_ptr<client::ApiClient>> api = context.connect();
-  if (!api.ok()) return context.fail(api.error());
-  const Result<Document> page = (*api)->get(fmt::format("/api/v1/jobs?limit={}", limit));
+  const Result<client::ApiClient*> api = context.api();
+  const Result<Document> page = api.ok() ? fetch_list(**api, target, "jobs", limit) : Result<Document>(api.error());
   if (!page.ok()) return context.fail(page.error());
-  std::vector<std::vector<std::string>> rows;
-  for (const Document& job : (*page)["jobs"].items()) {
-    rows.push_back({job["id"].text(), job["name"].text(), job["kind"].text(), job["state"].text(), to_json(job["attempt"]),
-                    age(job["submitted_at"].text()), job["reason"].text()});
-  }
-  print_list(context, *page, {"ID", "NAME", "KIND", "STATE", "ATTEMPT", "SUBMITTED", "REASON"}, rows);
+  print_list(context, *page, jobs_view());
 }
 
-/// Runs `act` with a connection and the selected job's id.
-void with_job(CommandContext& context, const std::string& selector,
-              const std::function<void(client::ApiClient&, const std::string&)>& act) {
-  Result<std::unique_ptr<client::ApiClient>> api = context.connect();
-  if (!api.ok()) return context.fail(api.error());
-  const Result<std::string> id = resolve_job(**api, selector);
-  if (!id.ok()) return context.fail(id.error());
-  act(**api, *id);
+void list(CommandContext& context, const Arguments& arguments) {
+  const Result<std::string> target = list_target(context, arguments);
+  if (!target.ok()) return context.fail(target.error());
+  show_jobs(context, arguments, *target);
 }
 
-void get(CommandContext& context, const std::string& selector) {
-  with_job(context, selector, [&context](client::ApiClient& api, const std::string& id) {
-    const Result<Document> job = api.get("/api/v1/jobs/" + id);
-    if (!job.ok()) return context.fail(job.error());
-    print(context, *job, to_yaml);
-  });
+void list_live(CommandContext& context, const Arguments& arguments) {
+  show_jobs(context, arguments, "/api/v1/jobs" + Query().add("state", kLiveStates).text());
 }
 
-void logs(CommandContext& context, const std::string& selector, bool follow, std::int64_t rank) {
-  with_job(context, selector, [&context, follow, rank](client::ApiClient& api, const std::string& id) {
-    std::string query = follow ? "?follow=1" : "?follow=0";
-    if (rank >= 0) query += fmt::format("&rank={}", rank);
-    const Result<int> code = follow_log(api, id, query, false);
-    if (!code.ok()) return context.fail_own(code.error());
-    if (follow) context.exit_code = *code;
-  });
+/// Runs `act` with a connection and the one selected job.
+void with_job(CommandContext& context, const Arguments& arguments, bool returns_code,
+              const std::function<Result<void>(client::ApiClient&, const std::string&)>& act) {
+  const std::string selector = arguments.given("job") ? arguments.text("job") : "last";
+  const Result<client::ApiClient*> api = context.api();
+  const Result<std::string> id = api.ok() ? resolve_job(**api, selector) : Result<std::string>(api.error());
+  const Result<void> done = id.ok() ? act(**api, *id) : Result<void>(id.error());
+  if (!done.ok()) returns_code ? context.fail_own(done.error()) : context.fail(done.error());
 }
 
-void cancel(CommandContext& context, const std::string& selector) {
-  with_job(context, selector, [&context](client::ApiClient& api, const std::string& id) {
-    const Result<Document> job = api.post("/api/v1/jobs/" + id + "/cancel", Document::object());
-    if (!job.ok()) return context.fail(job.error());
-    print(context, *job, [&id](const Document& shown) { return fmt::format("job {} {}\n", id, shown["state"].text()); });
-  });
-}
+std::string spec_text(const Document& spec) { return to_yaml(spec); }
 
-void wait(CommandContext& context, const std::string& selector) {
-  with_job(context, selector, [&context](client::ApiClient& api, const std::string& id) {
-    const Result<Document> job = wait_for_end(api, id);
-    if (!job.ok()) return context.fail_own(job.error());
-    context.exit_code = code_of_ended_job((*job)["state"].text(), (*job)["exit_code"]);
-    print(context, *job,
-          [&id](const Document& shown) { return fmt::format("job {} {}: {}\n", id, shown["state"].text(), shown["reason"].text()); });
+void get(CommandContext& context, const Arguments& arguments) {
+  with_job(context, arguments, false, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
+    if (arguments.given("watch")) return watch_job(context, id, to_yaml, reconnect_time(context, arguments));
+    ASSIGN_OR_RETURN(const Document job, api.get("/api/v1/jobs/" + id));
+    if (arguments.given("spec")) {
+      print(context, job["spec"], spec_text);
+    } else {
+      print_item(context, job, jobs_view(), to_yaml);
+    }
+    return {};
   });
 }
 
@@ -178,6 +115,7 @@ std::string explanation_text(const Document& shown) {
   if (const Document* start = shown.find("planned_start")) {
     text += fmt::format("Expected to start about {}, if others run as long as their users' last jobs.\n", start->text());
   }
+  if (const Document* position = shown.find("position")) text += fmt::format("Position in the queue: {}.\n", cell("", *position));
   std::string fixes;
   for (const Document& fix : shown["fix"].items()) {
     if (fix.find("to") != nullptr) fixes += fmt::format("  {:<9} {}\n", fix["dimension"].text(), fix["text"].text());
@@ -187,83 +125,275 @@ std::string explanation_text(const Document& shown) {
   return text;
 }
 
-void explain(CommandContext& context, const std::string& selector) {
-  with_job(context, selector, [&context](client::ApiClient& api, const std::string& id) {
-    const Result<Document> reason = api.get("/api/v1/jobs/" + id + "/explain");
-    if (!reason.ok()) return context.fail(reason.error());
-    print(context, *reason, explanation_text);
+void explain(CommandContext& context, const Arguments& arguments) {
+  with_job(context, arguments, false, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
+    ASSIGN_OR_RETURN(const Document reason, api.get("/api/v1/jobs/" + id + "/explain"));
+    print(context, reason, explanation_text);
+    return {};
   });
 }
 
-void add_submit(CLI::App& job, CommandContext& context) {
-  auto options = std::make_shared<SubmitOptions>();  // shared: CLI11 keeps callbacks by copy
-  CLI::App* command = job.add_subcommand("submit", "Submit a job: a spec file, or a command after --");
-  command->add_option("-f,--file", options->file, "Spec as YAML or JSON; - reads standard input");
-  command->add_option("--name", options->name, "Name for people");
-  command->add_option("--cpu", options->cpu, "CPU of one task, as 2 or 500m");
-  command->add_option("--memory", options->memory, "Memory of one task, as 512MiB");
-  command->add_option("--tasks", options->tasks, "Ranks of the gang");
-  command->add_option("--queue", options->queue, "Queue to wait in");
-  command->add_option("--priority", options->priority, "Higher comes first within the queue");
-  command->add_option("--retry", options->retry, "Restarts after a failure of the program");
-  command->add_option("--time-limit", options->limit, "Longest time of one attempt, as 1h30m");
-  command->add_option("--idempotency-key", options->key, "The same key again answers with the same job");
-  command->add_flag("--wait", options->wait, "Wait for the end and exit with the job's code");
-  command->add_flag("--follow", options->follow, "Print the log until the end and exit with the job's code");
-  command->add_option("command", options->command, "Command and arguments");
-  command->callback([&context, options] {
-    if (options->file.empty() == options->command.empty()) {
-      return context.fail(invalid_argument("cli.usage", "give either --file or a command: trainyard job submit -- echo hello"));
-    }
-    if (is_spec_file(options->command)) {
-      const std::string& file = options->command.front();
-      return context.fail(invalid_argument("cli.usage", "this looks like a spec, not a program: trainyard job submit -f " + file));
-    }
-    submit(context, *options);
+void attempts(CommandContext& context, const Arguments& arguments) {
+  with_job(context, arguments, false, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
+    ASSIGN_OR_RETURN(const Document page, api.get("/api/v1/jobs/" + id + "/attempts"));
+    print_list(context, page, attempts_view());
+    return {};
   });
-  add_examples(*command, {"trainyard job submit --follow -- sh -c 'echo hello from $RANK'",
-                          "trainyard job submit --tasks 2 --cpu 500m --wait -- ./train.sh", "trainyard job submit -f job.yaml"});
+}
+
+/// Events as they come, one line each.
+Result<void> follow_events(CommandContext& context, client::ApiClient& api, const std::string& target, const Arguments& arguments) {
+  TableRows rows(events_view(), context.output);
+  const bool table = is_for_people(context.output) && !context.output.quiet;
+  bool header = false;
+  client::FollowSettings settings{.last_event_id = arguments.text("after")};
+  settings.give_up_after = std::chrono::duration_cast<std::chrono::milliseconds>(reconnect_time(context, arguments));
+  return api.follow(
+      target,
+      [&](const std::string&, const std::string&, const std::string& data) {
+        const Result<Document> event = parse_json(data);
+        if (!event.ok()) return true;
+        const std::string text = !table   ? item_text(context.output, *event, events_view(), to_yaml)
+                                 : header ? rows.next(*event)
+                                          : rows.first({&*event}, true);
+        header = true;
+        write_out(stdout, text);
+        return !is_ended((*event)["values"]["state"].text());
+      },
+      settings);
+}
+
+void events(CommandContext& context, const Arguments& arguments) {
+  with_job(context, arguments, false, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
+    const std::string target = "/api/v1/jobs/" + id + "/events";
+    if (arguments.given("follow")) return follow_events(context, api, target, arguments);
+    ASSIGN_OR_RETURN(const Document page,
+                     fetch_list(api, target + Query().add("after", arguments.text("after")).text(), "events", arguments.number("limit")));
+    print_list(context, page, events_view());
+    return {};
+  });
+}
+
+void logs(CommandContext& context, const Arguments& arguments) {
+  const bool follows = arguments.given("follow");
+  with_job(context, arguments, true, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
+    LogFormat format{arguments.given("timestamps"), arguments.given("prefix"), arguments.text("grep")};
+    ASSIGN_OR_RETURN(LogPrinter printer, LogPrinter::make(format, [](const std::string& stream, std::string_view text) {
+                       write_out(stream == "stdout" ? stdout : stderr, text);
+                     }));
+    if (!arguments.text("since").empty()) TRY(moment(arguments.text("since")));
+    std::optional<InterruptHint> hint;
+    if (follows) hint.emplace(fmt::format("job {0} goes on: `trainyard job logs -f {0}`", id));
+    (void)api;
+    ASSIGN_OR_RETURN(const LogEnd end, follow_log(context,
+                                                  {id, follows, arguments.text("rank"), arguments.text("attempt"), arguments.text("since"),
+                                                   arguments.text("tail")},
+                                                  printer, reconnect_time(context, arguments)));
+    if (follows) context.exit_code = code_of_ended_job(end.state, end.exit_code);
+    return {};
+  });
+}
+
+void wait(CommandContext& context, const Arguments& arguments) {
+  const std::vector<std::string> words =
+      arguments.given("job") || arguments.given("label") ? arguments.all("job") : std::vector<std::string>{"last"};
+  const Result<client::ApiClient*> api = context.api();
+  const Result<std::vector<std::string>> ids =
+      api.ok() ? resolve_jobs(**api, words, arguments.all("label")) : Result<std::vector<std::string>>(api.error());
+  if (!ids.ok()) return context.fail_own(ids.error());
+  const InterruptHint hint("the jobs go on");
+  std::optional<Duration> timeout;
+  if (arguments.given("timeout")) timeout = arguments.duration("timeout");
+  int worst = kOk;
+  for (const std::string& id : *ids) {
+    const Result<Document> job = wait_for_end(context, id, reconnect_time(context, arguments), timeout);
+    if (job.ok()) {
+      worst = std::max(worst, code_of_ended_job((*job)["state"].text(), (*job)["exit_code"]));
+      print_item(context, *job, jobs_view(), [](const Document& shown) {
+        return fmt::format("job {} {}: {}\n", shown["id"].text(), shown["state"].text(), shown["reason"].text());
+      });
+    } else {
+      context.fail_own(job.error());
+      worst = std::max(worst, context.exit_code);
+    }
+  }
+  context.exit_code = worst;
+}
+
+const ArgumentSpec kOneJob{.name = "job", .doc = "Job id, 17[3] for an element of an array, or last (the default)", .names = Names::kJob};
+const OptionSpec kWatch{.name = "watch", .letter = 'w', .doc = "Go on with every change"};
+const OptionSpec kReconnect{
+    .name = "reconnect-for", .value = "TIME", .doc = "How long the server may be away [5m]", .type = ValueType::kDuration};
+const OptionSpec kLabel{.name = "label", .letter = 'l', .value = "KEY=VALUE", .doc = "Only jobs with this label", .repeated = true};
+
+std::vector<OptionSpec> submit_options() {
+  return {
+      {.name = "file", .letter = 'f', .value = "FILE", .doc = "Spec as YAML or JSON; - reads standard input", .names = Names::kFile},
+      {.name = "name", .value = "TEXT", .doc = "Name for people"},
+      {.name = "cpu", .value = "N", .doc = "CPU of one task, as 2 or 500m"},
+      {.name = "memory", .value = "SIZE", .doc = "Memory of one task, as 512MiB"},
+      {.name = "gpu", .value = "N", .doc = "GPU devices of one task"},
+      {.name = "tasks", .value = "N", .doc = "Ranks of the gang", .type = ValueType::kInteger, .min = 1, .max = 4096},
+      {.name = "queue", .value = "NAME", .doc = "Queue to wait in", .names = Names::kQueue},
+      {.name = "namespace", .letter = 'n', .value = "NAME", .doc = "Whose job it is"},
+      {.name = "priority", .value = "N", .doc = "Higher comes first within the queue", .type = ValueType::kInteger, .min = INT64_MIN / 2},
+      {.name = "retry", .value = "N", .doc = "Restarts after a failure of the program", .type = ValueType::kInteger, .max = 1000},
+      {.name = "time-limit", .value = "TIME", .doc = "Longest time of one attempt, as 1h30m", .type = ValueType::kDuration},
+      {.name = "array", .value = "RANGE", .doc = "One job for each index, as 0-99, at most 8 at a time with 0-99%8"},
+      {.name = "after",
+       .value = "JOB",
+       .doc = "Start when this job succeeded; 12:any or 12:failed for other ends",
+       .names = Names::kJob,
+       .repeated = true},
+      {.name = "hold", .doc = "Wait until it is released"},
+      {.name = "label", .letter = 'l', .value = "KEY=VALUE", .doc = "Label for selections", .repeated = true},
+      {.name = "env", .letter = 'e', .value = "KEY=VALUE", .doc = "Environment variable", .repeated = true},
+      {.name = "idempotency-key", .value = "TEXT", .doc = "The same key again answers with the same job"},
+      {.name = "dry-run", .doc = "Check the spec and say where it would run, or why it would wait"},
+      {.name = "wait", .doc = "Wait for the end and exit with the job's code"},
+      {.name = "follow", .doc = "Print the log until the end and exit with the job's code"},
+      kReconnect,
+  };
+}
+
+CommandSpec submit_command() {
+  return {.path = "job submit",
+          .summary = "Submit a job: a spec file, or a command after --",
+          .description =
+              "Prints the job's id once the server holds the job durably. When the answer is lost on the way, the request is sent "
+              "again under the same idempotency key: there is one job, whatever happens.",
+          .arguments = {{.name = "command", .doc = "Command and arguments", .repeated = true}},
+          .options = submit_options(),
+          .examples = {{"trainyard job submit --follow -- sh -c 'echo hello from $RANK'", ""},
+                       {"trainyard job submit --tasks 2 --cpu 500m --wait -- ./train.sh", ""},
+                       {"trainyard job submit --array 0-99%8 -- ./one.sh", "Index in TRAINYARD_ARRAY_INDEX"},
+                       {"trainyard job submit -f job.yaml", ""},
+                       {"trainyard job submit --dry-run -f job.yaml", "Would it start now?"}},
+          .exits =
+              [] {
+                std::vector<ExitCode> codes = exits_with_server();
+                codes.insert(codes.end() - 1, kOwnFailure);
+                return codes;
+              }(),
+          .run = submit_job};
+}
+
+CommandSpec list_command() {
+  return {.path = "job ls",
+          .summary = "List jobs, newest first",
+          .options =
+              {{.name = "state", .value = "STATES", .doc = "Only these, as running,failed or @live", .repeated = true},
+               {.name = "queue", .value = "NAME", .doc = "Only of this queue", .names = Names::kQueue},
+               {.name = "owner", .value = "NAME", .doc = "Only of this user", .names = Names::kUser},
+               {.name = "namespace", .letter = 'n', .value = "NAME", .doc = "Only of this namespace"},
+               {.name = "kind", .value = "KIND", .doc = "Only of this kind"},
+               {.name = "name", .value = "TEXT", .doc = "Only with this in the name"},
+               kLabel,
+               {.name = "array", .value = "JOB", .doc = "The elements of this array", .names = Names::kJob},
+               {.name = "since", .value = "WHEN", .doc = "Submitted since, as 2h or a time"},
+               {.name = "until", .value = "WHEN", .doc = "Submitted before"},
+               {.name = "limit", .value = "N", .doc = "How many", .preset = "50", .type = ValueType::kInteger, .min = 1, .max = 1'000'000},
+               kWatch,
+               kReconnect},
+          .examples = {{"trainyard job ls", ""},
+                       {"trainyard job ls -q --limit 5", "Ids only"},
+                       {"trainyard job ls --state @failed --since 1d -o wide", ""},
+                       {"trainyard job ls -w -o ndjson", "A line for every change"},
+                       {"trainyard job ls -o jsonpath='.jobs[*].id'", ""}},
+          .exits = exits_with_server(),
+          .run = list};
+}
+
+CommandSpec logs_command() {
+  return {.path = "job logs",
+          .summary = "Print the log of a job",
+          .description =
+              "With --follow it goes on until the job ends and exits with the job's code. When the server goes away it waits, says so "
+              "once, and "
+              "goes on behind the last line it printed: none is lost and none comes twice.",
+          .arguments = {kOneJob},
+          .options = {{.name = "follow", .letter = 'f', .doc = "Go on until the job ends and exit with its code"},
+                      {.name = "since", .value = "WHEN", .doc = "Only lines since, as 10m or a time"},
+                      {.name = "tail", .value = "N", .doc = "Only the last N lines of what is there", .type = ValueType::kInteger},
+                      {.name = "rank", .value = "N", .doc = "Only this rank", .type = ValueType::kInteger},
+                      {.name = "attempt", .value = "N", .doc = "Begin with this attempt", .type = ValueType::kInteger, .min = 1},
+                      {.name = "grep", .value = "REGEX", .doc = "Only lines that match this extended regular expression"},
+                      {.name = "timestamps", .doc = "Begin each line with its time"},
+                      {.name = "prefix", .doc = "Begin each line with its rank, as [3]"},
+                      kReconnect},
+          .examples = {{"trainyard job logs -f last", ""},
+                       {"trainyard job logs 17 --rank 1 --tail 100", ""},
+                       {"trainyard job logs 17 --grep 'loss|error' --timestamps", ""}},
+          .exits = exits_of_job(),
+          .run = logs};
 }
 
 }  // namespace
 
-void add_job_commands(CLI::App& app, CommandContext& context) {
-  CLI::App* job = app.add_subcommand("job", "Submit, list, follow and cancel jobs");
-  job->require_subcommand(1);
-  add_submit(*job, context);
-
-  auto limit = std::make_shared<std::int64_t>(50);  // shared: CLI11 keeps callbacks by copy
-  CLI::App* ls = job->add_subcommand("ls", "List jobs, newest first");
-  ls->add_option("--limit", *limit, "How many")->check(CLI::Range(1, 1000));
-  ls->callback([&context, limit] { list(context, *limit); });
-  add_examples(*ls, {"trainyard job ls", "trainyard job ls -q --limit 5"});
-
-  const auto add_selected = [&](const std::string& name, const std::string& doc, void (*act)(CommandContext&, const std::string&)) {
-    auto selector = std::make_shared<std::string>("last");  // shared: CLI11 keeps callbacks by copy
-    CLI::App* command = job->add_subcommand(name, doc);
-    CLI::Option* option = command->add_option("job", *selector, "Job id, or last (the default)");
-    // What cannot be taken back is not done to a job that nobody named.
-    if (name == "cancel") option->required()->description("Job id, or last");
-    command->callback([&context, selector, act] { act(context, *selector); });
-    add_examples(*command, {fmt::format("trainyard job {} 17", name), fmt::format("trainyard job {} last", name)});
+std::vector<CommandSpec> job_commands() {
+  return {
+      {.path = "job",
+       .summary = "Submit, list, follow and cancel jobs",
+       .description = "A job is named by its id, by 17[3] for an element of an array, or by last. Commands that take several jobs also "
+                      "take 1-5, 1,3,7, @running, "
+                      "@queued, @failed, @live and -l KEY=VALUE. Ids are short numbers, so they cannot be shortened."},
+      submit_command(),
+      list_command(),
+      {.path = "job get",
+       .summary = "Show everything about a job",
+       .arguments = {kOneJob},
+       .options = {{.name = "spec", .doc = "Only its spec, which can be submitted again"}, kWatch, kReconnect},
+       .examples = {{"trainyard job get 17", ""}, {"trainyard job get last -o json", ""}, {"trainyard job get 17 --spec > job.yaml", ""}},
+       .exits = exits_with_server(),
+       .run = get},
+      logs_command(),
+      {.path = "job explain",
+       .summary = "Why is it not running?",
+       .description = "One reason, the numbers behind it, when it will start as far as that is known, and what alone would start it now.",
+       .arguments = {kOneJob},
+       .examples = {{"trainyard job explain 17", ""}, {"trainyard job explain last", ""}},
+       .exits = exits_with_server(),
+       .run = explain},
+      {.path = "job wait",
+       .summary = "Wait for the end and exit with the job's code",
+       .description = "Of several jobs it waits for all and exits with the worst code. It goes on over restarts of the server.",
+       .arguments = {{.name = "job", .doc = "Jobs, as 17, 1-5 or @running; default: last", .repeated = true, .names = Names::kJob}},
+       .options = {kLabel,
+                   {.name = "timeout", .value = "TIME", .doc = "Longest wait for one job", .type = ValueType::kDuration},
+                   kReconnect},
+       .examples = {{"trainyard job wait last", ""}, {"trainyard job wait 1-5 --timeout 1h", ""}},
+       .exits = exits_of_job(),
+       .run = wait},
+      {.path = "job events",
+       .summary = "What happened to a job",
+       .arguments = {kOneJob},
+       .options =
+           {{.name = "follow", .letter = 'f', .doc = "Go on until the job ends"},
+            {.name = "after", .value = "N", .doc = "Only events behind this number", .type = ValueType::kInteger},
+            {.name = "limit", .value = "N", .doc = "How many", .preset = "1000", .type = ValueType::kInteger, .min = 1, .max = 1'000'000},
+            kReconnect},
+       .examples = {{"trainyard job events 17", ""}, {"trainyard job events last -f -o ndjson", ""}},
+       .exits = exits_with_server(),
+       .run = events},
+      {.path = "job attempts",
+       .summary = "The launches of a job and how each ended",
+       .arguments = {kOneJob},
+       .examples = {{"trainyard job attempts 17", ""}},
+       .exits = exits_with_server(),
+       .run = attempts},
   };
-  add_selected("get", "Show everything about a job", get);
-  add_selected("cancel", "Ask a job to stop", cancel);
-  add_selected("wait", "Wait for the end and exit with the job's code", wait);
-  add_selected("explain", "Why is it not running?", explain);
+}
 
-  struct LogOptions {
-    std::string selector = "last";
-    bool follow = false;
-    std::int64_t rank = -1;
-  };
-  auto options = std::make_shared<LogOptions>();  // shared: CLI11 keeps callbacks by copy
-  CLI::App* command = job->add_subcommand("logs", "Print the log of a job");
-  command->add_option("job", options->selector, "Job id, or last");
-  command->add_flag("-f,--follow", options->follow, "Go on until the job ends and exit with its code");
-  command->add_option("--rank", options->rank, "Only this rank");
-  command->callback([&context, options] { logs(context, options->selector, options->follow, options->rank); });
-  add_examples(*command, {"trainyard job logs -f last", "trainyard job logs 17 --rank 1"});
+std::vector<CommandSpec> job_shortcut_commands() {
+  return {{.path = "ps",
+           .summary = "List the jobs that wait or run",
+           .options =
+               {{.name = "limit", .value = "N", .doc = "How many", .preset = "50", .type = ValueType::kInteger, .min = 1, .max = 1'000'000},
+                kWatch,
+                kReconnect},
+           .examples = {{"trainyard ps", ""}, {"trainyard ps -w", ""}},
+           .exits = exits_with_server(),
+           .run = list_live}};
 }
 
 }  // namespace trainyard::apps

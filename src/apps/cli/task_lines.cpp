@@ -17,20 +17,24 @@ constexpr std::size_t kPlainColumnsMax = 400;
 constexpr std::array<std::string_view, 8> kMinorFigures{"seconds",    "batch_size",        "connections", "correct",
                                                         "best_trial", "resumed_from_step", "rows",        "samples_per_second"};
 
-std::string_view color_of(std::string_view state) {
-  if (state == "SUCCEEDED") return "\x1b[32m";
-  if (state == "RUNNING") return "\x1b[36m";
-  if (state == "FAILED" || state == "UPSTREAM_FAILED" || state == "CANCELLED") return "\x1b[31m";
-  return "\x1b[2m";
-}
-
 std::size_t widest_name(const Document& run) {
   std::size_t width = 8;
   for (const Document& task : run["tasks"].items()) width = std::max(width, task["name"].text().size());
   return width;
 }
 
+constexpr std::array<std::string_view, 4> kGood{"SUCCEEDED", "FINISHED", "ready", "open"};
+constexpr std::array<std::string_view, 3> kBusy{"RUNNING", "STARTING", "STOPPING"};
+constexpr std::array<std::string_view, 7> kBad{"FAILED", "UPSTREAM_FAILED", "CANCELLED", "TIMED_OUT", "KILLED", "down", "stopped"};
+
 }  // namespace
+
+std::string_view color_of_state(std::string_view state) {
+  const auto is_in = [state](const auto& states) { return std::find(states.begin(), states.end(), state) != states.end(); };
+  if (is_in(kGood)) return "\x1b[32m";
+  if (is_in(kBusy)) return "\x1b[36m";
+  return is_in(kBad) ? "\x1b[31m" : "\x1b[2m";
+}
 
 OutputStyle choose_style(const TerminalFacts& facts, const Variable& variable) {
   const auto is_set = [&variable](std::string_view name) { return !variable(name).value_or("").empty(); };
@@ -94,7 +98,7 @@ std::string task_line(const Document& task, std::size_t name_width, TimePoint no
   const std::size_t state_end = name.size() + state.size();
   if (style.color && line.size() >= state_end) {
     line.insert(state_end, "\x1b[0m");
-    line.insert(name.size(), color_of(state));
+    line.insert(name.size(), color_of_state(state));
   }
   return line;
 }

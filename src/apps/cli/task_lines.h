@@ -53,6 +53,9 @@ class TaskLines {
   std::vector<std::string> states_;
 };
 
+/// The escape sequence of a state's colour, of jobs, tasks, nodes and queues.
+std::string_view color_of_state(std::string_view state);
+
 /// The first `columns` columns of a UTF-8 text, control characters replaced by spaces.
 std::string fit(std::string_view text, std::size_t columns);
 

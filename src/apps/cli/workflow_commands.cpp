@@ -1,8 +1,8 @@
 #include <fmt/format.h>
-#include <unistd.h>
-#include <CLI/CLI.hpp>
 
+#include "apps/cli/arguments.h"
 #include "apps/cli/command_line.h"
+#include "apps/cli/resources.h"
 #include "apps/cli/workflow_view.h"
 #include "base/file.h"
 
@@ -29,85 +29,85 @@ void watch_to_the_end(CommandContext& context, client::ApiClient& api, const std
   context.exit_code = kFailed;
 }
 
-void run(CommandContext& context, const std::string& file, bool detach) {
+void run(CommandContext& context, const Arguments& arguments) {
+  const std::string file = arguments.text("file");
   Result<std::string> text = read_file(file, 1 << 20);
   if (!text.ok()) return context.fail(std::move(text).error().with_context("reading the workflow; name a YAML file"));
-  Result<std::unique_ptr<client::ApiClient>> api = context.connect();
+  context.remember_source(file, *text);
+  const Result<client::ApiClient*> api = context.api();
   if (!api.ok()) return context.fail(api.error());
   const Result<Document> run = start_workflow(**api, file, std::move(text).value());
   if (!run.ok()) return context.fail(run.error());
-  if (detach) {
-    if (context.quiet) return fmt::print("{}\n", (*run)["id"].text());
-    return print(context, *run,
-                 [](const Document& shown) { return fmt::format("workflow run {} {}\n", shown["id"].text(), shown["state"].text()); });
+  if (arguments.given("detach")) {
+    return print_item(context, *run, workflows_view(),
+                      [](const Document& shown) { return fmt::format("workflow run {} {}\n", shown["id"].text(), shown["state"].text()); });
   }
   watch_to_the_end(context, **api, (*run)["id"].text());
 }
 
-void watch(CommandContext& context, const std::string& id) {
-  Result<std::unique_ptr<client::ApiClient>> api = context.connect();
+void watch(CommandContext& context, const Arguments& arguments) {
+  const Result<client::ApiClient*> api = context.api();
   if (!api.ok()) return context.fail(api.error());
-  watch_to_the_end(context, **api, net::percent_encode(id));
+  watch_to_the_end(context, **api, net::percent_encode(arguments.text("run")));
 }
 
-void list(CommandContext& context) {
-  Result<std::unique_ptr<client::ApiClient>> api = context.connect();
-  if (!api.ok()) return context.fail(api.error());
-  const Result<Document> page = (*api)->get("/api/v1/workflows");
+void list(CommandContext& context, const Arguments& arguments) {
+  const Result<client::ApiClient*> api = context.api();
+  const Result<Document> page =
+      api.ok() ? fetch_list(**api, "/api/v1/workflows", "workflows", arguments.number("limit")) : Result<Document>(api.error());
   if (!page.ok()) return context.fail(page.error());
-  std::vector<std::vector<std::string>> rows;
-  for (const Document& item : (*page)["workflows"].items()) {
-    rows.push_back({item["id"].text(), item["workflow"].text(), item["state"].text(), age(item["created_at"].text())});
-  }
-  print_list(context, *page, {"ID", "WORKFLOW", "STATE", "CREATED"}, rows);
+  print_list(context, *page, workflows_view());
 }
 
-void get(CommandContext& context, const std::string& id) {
-  Result<std::unique_ptr<client::ApiClient>> api = context.connect();
-  if (!api.ok()) return context.fail(api.error());
-  const Result<Document> run = (*api)->get("/api/v1/workflows/" + net::percent_encode(id));
+void get(CommandContext& context, const Arguments& arguments) {
+  const Result<client::ApiClient*> api = context.api();
+  const Result<Document> run =
+      api.ok() ? (*api)->get("/api/v1/workflows/" + net::percent_encode(arguments.text("run"))) : Result<Document>(api.error());
   if (!run.ok()) return context.fail(run.error());
-  print(context, *run, workflow_table);
+  print_item(context, *run, workflows_view(), workflow_table);
 }
 
-void cancel(CommandContext& context, const std::string& id) {
-  Result<std::unique_ptr<client::ApiClient>> api = context.connect();
-  if (!api.ok()) return context.fail(api.error());
-  const Result<Document> run = (*api)->remove("/api/v1/workflows/" + net::percent_encode(id));
+void cancel(CommandContext& context, const Arguments& arguments) {
+  const Result<client::ApiClient*> api = context.api();
+  const Result<Document> run =
+      api.ok() ? (*api)->remove("/api/v1/workflows/" + net::percent_encode(arguments.text("run"))) : Result<Document>(api.error());
   if (!run.ok()) return context.fail(run.error());
-  print(context, *run, workflow_table);
+  print_item(context, *run, workflows_view(), workflow_table);
+}
+
+CommandSpec selected(const std::string& name, const std::string& summary, CommandHandler handler) {
+  return {.path = "workflow " + name,
+          .summary = summary,
+          .arguments = {{.name = "run", .doc = "Id of the workflow run", .required = true, .names = Names::kWorkflow}},
+          .examples = {{fmt::format("trainyard workflow {} 3", name), ""}},
+          .exits = exits_with_server(),
+          .run = handler};
 }
 
 }  // namespace
 
-void add_workflow_commands(CLI::App& app, CommandContext& context) {
-  CLI::App* workflow = app.add_subcommand("workflow", "Run graphs of tasks");
-  workflow->require_subcommand(1);
-
-  struct RunOptions {
-    std::string file;
-    bool detach = false;
+std::vector<CommandSpec> workflow_commands() {
+  return {
+      {.path = "workflow", .summary = "Run graphs of tasks"},
+      {.path = "workflow run",
+       .summary = "Run a workflow file and watch it to the end; ^C leaves the run going",
+       .arguments = {{.name = "file", .doc = "Workflow as YAML or JSON", .required = true, .names = Names::kFile}},
+       .options = {{.name = "detach", .letter = 'd', .doc = "Do not watch: print the run's id and leave"}},
+       .examples = {{"trainyard workflow run examples/fashion-mnist/pipeline.yaml", ""},
+                    {"trainyard workflow run -d -q pipeline.yaml", ""}},
+       .exits = exits_with_server(),
+       .run = run},
+      {.path = "workflow ls",
+       .summary = "List runs, newest first",
+       .options =
+           {{.name = "limit", .value = "N", .doc = "How many", .preset = "50", .type = ValueType::kInteger, .min = 1, .max = 1'000'000}},
+       .examples = {{"trainyard workflow ls", ""}},
+       .exits = exits_with_server(),
+       .run = list},
+      selected("get", "Show a run and its tasks", get),
+      selected("watch", "Watch a run to its end", watch),
+      selected("cancel", "Cancel a run and its jobs", cancel),
   };
-  auto options = std::make_shared<RunOptions>();  // shared: CLI11 keeps callbacks by copy
-  CLI::App* command = workflow->add_subcommand("run", "Run a workflow file and watch it to the end; ^C leaves the run going");
-  command->add_option("file", options->file, "Workflow as YAML or JSON")->required();
-  command->add_flag("-d,--detach", options->detach, "Do not watch: print the run's id and leave");
-  command->callback([&context, options] { run(context, options->file, options->detach); });
-  add_examples(*command, {"trainyard workflow run examples/fashion-mnist/pipeline.yaml", "trainyard workflow run -d -q pipeline.yaml"});
-
-  CLI::App* ls = workflow->add_subcommand("ls", "List runs, newest first");
-  ls->callback([&context] { list(context); });
-  add_examples(*ls, {"trainyard workflow ls"});
-  const auto add_selected = [&](const std::string& name, const std::string& doc, void (*act)(CommandContext&, const std::string&)) {
-    auto id = std::make_shared<std::string>();  // shared: CLI11 keeps callbacks by copy
-    CLI::App* selected = workflow->add_subcommand(name, doc);
-    selected->add_option("run", *id, "Id of the workflow run")->required();
-    selected->callback([&context, id, act] { act(context, *id); });
-    add_examples(*selected, {fmt::format("trainyard workflow {} 3", name)});
-  };
-  add_selected("get", "Show a run and its tasks", get);
-  add_selected("watch", "Watch a run to its end", watch);
-  add_selected("cancel", "Cancel a run and its jobs", cancel);
 }
 
 }  // namespace trainyard::apps

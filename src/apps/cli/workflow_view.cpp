@@ -4,12 +4,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
 #include <utility>
 
 #include "apps/cli/command_line.h"
+#include "apps/cli/outage.h"
 #include "base/rng.h"
 #include "base/time.h"
 
@@ -20,16 +19,7 @@ namespace {
 constexpr auto kPatience = std::chrono::minutes(2);
 constexpr std::chrono::milliseconds kRetryPause{200};
 
-bool is_transient(const Error& error) { return error.category == Category::kUnavailable || error.category == Category::kDeadlineExceeded; }
-
 bool is_final(const std::string& state) { return state == "SUCCEEDED" || state == "FAILED" || state == "CANCELLED"; }
-
-void pause(std::chrono::milliseconds span) {
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, span);
-}
 
 }  // namespace
 
@@ -45,7 +35,7 @@ Result<Document> start_workflow(client::ApiClient& api, const std::string& file,
     if (run.ok()) return run;
     answer_lost = answer_lost || run.error().id == "net.closed";
     if (!answer_lost || !is_transient(run.error()) || clock.monotonic_now() > deadline) return run;
-    pause(kRetryPause);
+    pause_for(kRetryPause);
   }
 }
 
@@ -87,7 +77,7 @@ Result<Document> watch_workflow(client::ApiClient& api, const std::string& id, c
         fmt::print(stderr, "the server does not answer, waiting up to {} s for it: {}\n", std::chrono::seconds(kPatience).count(),
                    run.error().describe());
       }
-      pause(kRetryPause);
+      pause_for(kRetryPause);
     }
   }
 }

@@ -1,0 +1,174 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "apps/cli/arguments.h"
+#include "apps/cli/job_submit.h"
+#include "apps/cli/resources.h"
+#include "apps/cli/yaml_documents.h"
+#include "base/describe.h"
+#include "base/file.h"
+
+namespace trainyard::apps {
+namespace {
+
+constexpr std::size_t kFileMax = std::size_t{16} << 20;
+
+/// One document that is to be applied.
+struct Piece {
+  std::string file;
+  YamlPart part;
+  bool is_workflow = false;
+};
+
+Result<std::vector<Piece>> read_pieces(CommandContext& context, const std::vector<std::string>& files) {
+  std::vector<Piece> pieces;
+  for (const std::string& file : files) {
+    ASSIGN_OR_RETURN(const std::string text, read_file(file == "-" ? "/dev/stdin" : file, kFileMax));
+    const std::string name = file == "-" ? "<stdin>" : file;
+    context.remember_source(name, text);
+    const std::vector<YamlPart> parts = split_yaml_documents(text);
+    if (parts.empty()) return invalid_argument("spec.empty", "there is no document in the file", name + ":1:1");
+    for (const YamlPart& part : parts) {
+      ASSIGN_OR_RETURN(const Document document, parse_yaml(part.text, name));
+      pieces.push_back({name, part, document.find("workflow") != nullptr});
+    }
+  }
+  return pieces;
+}
+
+std::string target_of(const Piece& piece) {
+  if (!piece.is_workflow) return "/api/v1/jobs";
+  return "/api/v1/workflows:run?directory=" + net::percent_encode(std::filesystem::absolute(piece.file).parent_path().string());
+}
+
+Result<Document> send(CommandContext& context, const Piece& piece, bool dry_run, Duration patience) {
+  return send_spec(context, {piece.file, piece.part.text}, {.target = target_of(piece), .dry_run = dry_run, .patience = patience});
+}
+
+std::string applied_line(const Piece& piece, const Document& made) {
+  return fmt::format("{} {} {}\n", piece.is_workflow ? "workflow run" : "job", made["id"].text(), made["state"].text());
+}
+
+/// Jobs are checked by the server before the first of several is submitted, so that a mistake in the last one leaves nothing half done.
+Result<std::vector<Document>> check_all(CommandContext& context, const std::vector<Piece>& pieces, Duration patience) {
+  std::vector<Document> plans;
+  for (const Piece& piece : pieces) {
+    if (piece.is_workflow) continue;
+    ASSIGN_OR_RETURN(Document plan, send(context, piece, true, patience));
+    if (plan.find("plan") == nullptr) {
+      return Error{Category::kUnimplemented,
+                   "cli.no_dry_run",
+                   fmt::format("the server does not know dry runs, it took the job: {}", plan["id"].text()),
+                   {},
+                   {}};
+    }
+    plans.push_back(std::move(plan));
+  }
+  return plans;
+}
+
+void apply(CommandContext& context, const Arguments& arguments) {
+  const Duration patience = reconnect_time(context, arguments);
+  const Result<std::vector<Piece>> pieces = read_pieces(context, arguments.all("file"));
+  if (!pieces.ok()) return context.fail(pieces.error());
+  const bool dry_run = arguments.given("dry-run");
+  if (dry_run || pieces->size() > 1) {
+    const Result<std::vector<Document>> plans = check_all(context, *pieces, patience);
+    if (!plans.ok()) return context.fail(plans.error());
+    for (std::size_t i = 0; dry_run && i < plans->size(); ++i) print(context, (*plans)[i], plan_text);
+    if (dry_run) return;
+  }
+  for (const Piece& piece : *pieces) {
+    const Result<Document> made = send(context, piece, false, patience);
+    if (!made.ok()) return context.fail(made.error());
+    print_item(context, *made, piece.is_workflow ? workflows_view() : jobs_view(),
+               [&piece](const Document& shown) { return applied_line(piece, shown); });
+  }
+}
+
+const ResourceView& starts_view() {
+  static const ResourceView view{
+      "start", "starts", "job", {{"JOB", "job"}, {"NAME", "name"}, {"BEFORE", "before"}, {"AFTER", "after"}, {"NODES", "nodes"}}};
+  return view;
+}
+
+Result<Document> change_of(CommandContext& context, const Arguments& arguments) {
+  Document change = Document::object();
+  if (arguments.given("file")) {
+    const std::string file = arguments.text("file");
+    ASSIGN_OR_RETURN(std::string text, read_file(file == "-" ? "/dev/stdin" : file, kFileMax));
+    ASSIGN_OR_RETURN(Document spec, parse_yaml(text, file));
+    context.remember_source(file, std::move(text));
+    change.set("submit", std::move(spec));
+  }
+  if (arguments.given("add-nodes")) {
+    Document nodes = Document::object({{"count", arguments.number("add-nodes")}});
+    for (const char* key : {"cpu", "memory", "gpu", "pool"}) {
+      if (arguments.given(key)) nodes.set(key, arguments.text(key));
+    }
+    change.set("add_nodes", std::move(nodes));
+  }
+  if (arguments.given("cancel")) change.set("cancel", Document::object({{"job", arguments.text("cancel")}}));
+  if (arguments.given("drain")) change.set("drain", Document::object({{"node", arguments.text("drain")}}));
+  if (change.members().size() == 1) return change;
+  return invalid_argument("cli.usage", "give one change: --file, --add-nodes, --cancel or --drain", "trainyard what-if --help");
+}
+
+void what_if(CommandContext& context, const Arguments& arguments) {
+  const Result<Document> change = change_of(context, arguments);
+  if (!change.ok()) return context.fail(change.error());
+  const Result<client::ApiClient*> api = context.api();
+  const Result<Document> answer = api.ok() ? (*api)->post("/api/v1/what-if", *change) : Result<Document>(api.error());
+  if (!answer.ok()) return context.fail(answer.error());
+  if ((*answer)["starts"].items().empty() && is_for_people(context.output))
+    return fmt::print(stderr, "no job would start at another time\n");
+  print_list(context, *answer, starts_view());
+}
+
+}  // namespace
+
+std::vector<CommandSpec> apply_commands() {
+  return {
+      {.path = "apply",
+       .summary = "Submit every document of YAML files",
+       .description = "A file may hold several documents, split by `---`: jobs, and workflows (documents with `workflow:`). All are "
+                      "checked before the first is "
+                      "submitted. Each apply submits anew.",
+       .options = {{.name = "file",
+                    .letter = 'f',
+                    .value = "FILE",
+                    .doc = "YAML or JSON; - reads standard input",
+                    .names = Names::kFile,
+                    .repeated = true},
+                   {.name = "dry-run", .doc = "Check only, and say where the jobs would run"},
+                   {.name = "reconnect-for", .value = "TIME", .doc = "How long the server may be away [5m]", .type = ValueType::kDuration}},
+       .examples = {{"trainyard apply -f jobs.yaml", ""}, {"trainyard apply --dry-run -f jobs.yaml -f more.yaml", ""}},
+       .exits = exits_with_server(),
+       .run = apply},
+      {.path = "what-if",
+       .summary = "Which jobs would start at another time after a change",
+       .description = "The scheduler tries the change on a copy of its state; nothing changes.",
+       .options = {{.name = "file", .letter = 'f', .value = "FILE", .doc = "Submit the job of this file", .names = Names::kFile},
+                   {.name = "add-nodes",
+                    .value = "N",
+                    .doc = "Add so many nodes, described by --cpu, --memory, --gpu and --pool",
+                    .type = ValueType::kInteger,
+                    .min = 1,
+                    .max = 10'000},
+                   {.name = "cpu", .value = "N", .doc = "CPU of an added node"},
+                   {.name = "memory", .value = "SIZE", .doc = "Memory of an added node"},
+                   {.name = "gpu", .value = "N", .doc = "GPU devices of an added node"},
+                   {.name = "pool", .value = "NAME", .doc = "Pool of an added node", .names = Names::kPool},
+                   {.name = "cancel", .value = "JOB", .doc = "Cancel this job", .names = Names::kJob},
+                   {.name = "drain", .value = "NODE", .doc = "Drain this node", .names = Names::kNode}},
+       .examples = {{"trainyard what-if -f big.yaml", ""},
+                    {"trainyard what-if --add-nodes 2 --cpu 32 --memory 256GiB --gpu 8", ""},
+                    {"trainyard what-if --drain gpu-03", ""}},
+       .exits = exits_with_server(),
+       .run = what_if},
+  };
+}
+
+}  // namespace trainyard::apps

@@ -1,0 +1,216 @@
+#include "apps/cli/selectors.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "apps/cli/command_line.h"
+
+namespace trainyard::apps {
+namespace {
+
+constexpr std::uint64_t kRangeMax = 10'000;
+/// Of jobs that a state or a label selects.
+constexpr std::int64_t kSelectedMax = 100'000;
+
+struct StateWord {
+  std::string word;
+  std::vector<std::string> states;
+};
+
+const std::vector<StateWord>& state_words() {
+  static const std::vector<StateWord> table{
+      {"@queued", {"QUEUED"}},
+      {"@running", {"STARTING", "RUNNING"}},
+      {"@live", {"QUEUED", "STARTING", "RUNNING", "STOPPING"}},
+      {"@failed", {"FAILED", "TIMED_OUT"}},
+      {"@succeeded", {"SUCCEEDED"}},
+      {"@cancelled", {"CANCELLED"}},
+  };
+  return table;
+}
+
+Error not_understood(std::string_view text) {
+  return invalid_argument("cli.selector",
+                          fmt::format("this selects no job: write an id, 1-5, 1,3,7, 17[3] for an element of an array, last, or {}: \"{}\"",
+                                      fmt::join(state_selectors(), " "), text));
+}
+
+std::optional<std::uint64_t> number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// "3" or "1-5".
+std::optional<std::pair<std::uint64_t, std::uint64_t>> range(std::string_view text) {
+  const std::size_t dash = text.find('-');
+  const std::optional<std::uint64_t> first = number(text.substr(0, dash));
+  const std::optional<std::uint64_t> last = dash == std::string_view::npos ? first : number(text.substr(dash + 1));
+  if (!first || !last || *first > *last || *last - *first >= kRangeMax) return std::nullopt;
+  return std::pair(*first, *last);
+}
+
+Result<JobSelector> parse_part(std::string_view part) {
+  JobSelector selector;
+  if (part == "last") return selector;
+  if (part.starts_with('@')) {
+    selector.kind = JobSelector::Kind::kStates;
+    selector.states = states_of(part);
+    if (selector.states.empty()) return not_understood(part);
+    return selector;
+  }
+  const std::size_t bracket = part.find('[');
+  const bool element = bracket != std::string_view::npos && part.ends_with(']');
+  const auto ids = range(element ? part.substr(bracket + 1, part.size() - bracket - 2) : part);
+  const std::optional<std::uint64_t> array = element ? number(part.substr(0, bracket)) : 0;
+  if (!ids || !array) return not_understood(part);
+  selector.kind = element ? JobSelector::Kind::kElements : JobSelector::Kind::kRange;
+  selector.array = *array;
+  selector.first = ids->first;
+  selector.last = ids->second;
+  return selector;
+}
+
+bool carries(const Document& job, const std::vector<std::string>& labels) {
+  return std::all_of(labels.begin(), labels.end(), [&job](const std::string& label) {
+    const std::size_t equals = label.find('=');
+    const Document* value = job["spec"]["labels"].find(label.substr(0, equals));
+    return value != nullptr && (equals == std::string::npos || value->text() == label.substr(equals + 1));
+  });
+}
+
+class Resolver {
+ public:
+  Resolver(client::ApiClient& api, const std::vector<std::string>& labels) : api_(api), labels_(labels) {}
+
+  Result<void> add(const JobSelector& selector) {
+    switch (selector.kind) {
+      case JobSelector::Kind::kLast:
+        return add_last();
+      case JobSelector::Kind::kStates:
+        return add_listed(Query().add("state", fmt::format("{}", fmt::join(selector.states, ","))).text(), selector.states);
+      case JobSelector::Kind::kRange:
+        for (std::uint64_t id = selector.first; id <= selector.last; ++id) TRY(add_id(std::to_string(id)));
+        return {};
+      case JobSelector::Kind::kElements:
+        return add_elements(selector);
+    }
+    return {};
+  }
+
+  /// Every job that carries the labels, whatever its state.
+  Result<void> add_labelled() { return add_listed("", {}); }
+
+  std::vector<std::string> take() { return std::move(ids_); }
+
+ private:
+  void add_once(const std::string& id) {
+    if (std::find(ids_.begin(), ids_.end(), id) == ids_.end()) ids_.push_back(id);
+  }
+
+  Result<void> add_id(const std::string& id) {
+    if (!labels_.empty()) {
+      ASSIGN_OR_RETURN(const Document job, api_.get("/api/v1/jobs/" + id));
+      if (!carries(job, labels_)) return {};
+    }
+    add_once(id);
+    return {};
+  }
+
+  Result<void> add_last() {
+    ASSIGN_OR_RETURN(const Document page, api_.get("/api/v1/jobs?limit=1"));
+    if (page["jobs"].items().empty()) {
+      return not_found("job.unknown", "there is no job yet: submit one with `trainyard job submit -- COMMAND`");
+    }
+    return add_id(page["jobs"].items().front()["id"].text());
+  }
+
+  /// The server filters; what it sends is looked at again, since something may be done to these jobs.
+  Result<void> add_listed(std::string query, const std::vector<std::string>& states) {
+    for (const std::string& label : labels_) query += (query.empty() ? "?label=" : "&label=") + net::percent_encode(label);
+    ASSIGN_OR_RETURN(const Document page, fetch_list(api_, "/api/v1/jobs" + query, "jobs", kSelectedMax));
+    for (const Document& job : page["jobs"].items()) {
+      const bool in_state = states.empty() || std::find(states.begin(), states.end(), job["state"].text()) != states.end();
+      if (in_state && carries(job, labels_)) add_once(job["id"].text());
+    }
+    return {};
+  }
+
+  Result<void> add_elements(const JobSelector& selector) {
+    ASSIGN_OR_RETURN(const Document page, fetch_list(api_, fmt::format("/api/v1/jobs?array={}", selector.array), "jobs", kSelectedMax));
+    std::vector<std::pair<std::int64_t, std::string>> found;
+    for (const Document& job : page["jobs"].items()) {
+      const Result<std::int64_t> index = job["array_index"].as_int();
+      const bool of_array = job["array_parent"].as_unsigned().value_or(selector.array) == selector.array;
+      if (!index.ok() || *index < 0 || !of_array) continue;
+      const auto position = static_cast<std::uint64_t>(*index);
+      if (position >= selector.first && position <= selector.last) found.emplace_back(*index, job["id"].text());
+    }
+    if (found.empty()) {
+      return not_found("job.unknown_element", fmt::format("the array has no such element: {}[{}]", selector.array, selector.first));
+    }
+    std::sort(found.begin(), found.end());
+    for (const auto& [index, id] : found) add_once(id);
+    return {};
+  }
+
+  client::ApiClient& api_;
+  const std::vector<std::string>& labels_;
+  std::vector<std::string> ids_;
+};
+
+}  // namespace
+
+std::vector<std::string> states_of(std::string_view word) {
+  for (const StateWord& known : state_words()) {
+    if (known.word == word) return known.states;
+  }
+  return {};
+}
+
+const std::vector<std::string>& state_selectors() {
+  static const std::vector<std::string> words = [] {
+    std::vector<std::string> made;
+    for (const StateWord& known : state_words()) made.push_back(known.word);
+    return made;
+  }();
+  return words;
+}
+
+Result<std::vector<JobSelector>> parse_job_selector(std::string_view text) {
+  std::vector<JobSelector> selectors;
+  std::string_view rest = text;
+  do {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    ASSIGN_OR_RETURN(JobSelector selector, parse_part(rest.substr(0, comma)));
+    selectors.push_back(std::move(selector));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  } while (!rest.empty());
+  return selectors;
+}
+
+Result<std::vector<std::string>> resolve_jobs(client::ApiClient& api, const std::vector<std::string>& words,
+                                              const std::vector<std::string>& labels) {
+  Resolver resolver(api, labels);
+  for (const std::string& word : words) {
+    ASSIGN_OR_RETURN(const std::vector<JobSelector> selectors, parse_job_selector(word));
+    for (const JobSelector& selector : selectors) TRY(resolver.add(selector));
+  }
+  if (words.empty()) TRY(resolver.add_labelled());
+  std::vector<std::string> ids = resolver.take();
+  if (ids.empty())
+    return not_found("job.none_selected", fmt::format("no job is selected by {}", fmt::join(words.empty() ? labels : words, " ")));
+  return ids;
+}
+
+Result<std::string> resolve_job(client::ApiClient& api, const std::string& selector) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> ids, resolve_jobs(api, {selector}, {}));
+  if (ids.size() == 1) return ids.front();
+  return invalid_argument("cli.one_job", fmt::format("this takes one job, but {} are selected: {}", ids.size(), selector));
+}
+
+}  // namespace trainyard::apps
