@@ -7,10 +7,19 @@
 namespace trainyard::runner {
 namespace {
 
+/// What another engine would be given to run this job: shown by rank 0, so that it stands in the log once.
+void show_preview(const Environment& environment, const RunnerSpec& spec) {
+  const Document& preview = spec.document["kubernetes_preview"];
+  if (preview.is_null() || !environment.is_first_rank()) return;
+  fmt::print("Would create K8s Job {}\n{}", preview["name"].text(), preview["manifest"].text());
+  std::fflush(stdout);
+}
+
 Result<ExitCode> run(EventWriter& events, const Clock& clock, const JobFunction& job) {
   ASSIGN_OR_RETURN(StopSignal stop, StopSignal::install());
   ASSIGN_OR_RETURN(const Environment environment, read_environment());
   ASSIGN_OR_RETURN(const RunnerSpec spec, read_spec(environment.spec_path));
+  show_preview(environment, spec);
   JobContext context{.environment = environment, .spec = spec, .events = events, .stop = stop, .clock = clock};
   return job(context);
 }

@@ -4,6 +4,7 @@
 
 #include "agent/testing/fake_agent_link.h"
 #include "base/testing/manual_executor.h"
+#include "net/testing/api_conformance.h"
 #include "net/testing/fake_responder.h"
 
 namespace trainyard::api {
@@ -11,9 +12,10 @@ namespace {
 
 class RoleAuthorizer final : public net::Authorizer {
  public:
-  std::string role = "operator";
+  std::string role = "admin";
+  std::string name = "agent:node-1";
   Result<net::Principal> authenticate(const net::Request&) override {
-    if (!role.empty()) return net::Principal{"agent:node-1", role};
+    if (!role.empty()) return net::Principal{name, role};
     return Error{Category::kUnauthenticated, "auth.missing", "no token", {}, {}};
   }
 };
@@ -21,22 +23,25 @@ class RoleAuthorizer final : public net::Authorizer {
 class AgentRoutesTest : public ::testing::Test {
  protected:
   AgentRoutesTest() {
-    add_agent_routes(router, {[this](const exec::NodeObservation& observation, std::uint64_t seen, Duration wait, auto done) {
-                                observations.push_back(observation);
-                                last_seen = seen;
-                                last_wait = wait;
-                                if (sync_error) return done(*sync_error);
-                                exec::DesiredState state;
-                                state.version = 7;
-                                done(state);
-                              },
-                              link, bulk});
+    add_agent_routes(router,
+                     {[this](const exec::NodeObservation& observation, std::uint64_t seen, Duration wait, auto done) {
+                        observations.push_back(observation);
+                        last_seen = seen;
+                        last_wait = wait;
+                        if (sync_error) return done(*sync_error);
+                        exec::DesiredState state;
+                        state.version = 7;
+                        done(state);
+                      },
+                      link, bulk, [this](const NodeName& node, const RankKey& key) { return node.text == "node-1" && key == rank; }});
   }
 
   net::Response call(std::string method, std::string_view target, std::string body = {}) {
-    const auto answer = net::testing::start_call(router, net::testing::make_request(std::move(method), target, std::move(body)));
+    const auto answer = net::testing::start_call(router, net::testing::make_request(method, target, std::move(body)));
     bulk.run_ready();
-    return answer->wait().value();
+    const net::Response response = answer->wait().value();
+    EXPECT_EQ(net::testing::ApiConformance(router).fault(net::testing::make_request(std::move(method), target), response), "");
+    return response;
   }
   static std::string code_of(const net::Response& response) { return parse_json(response.body).value()["code"].text(); }
   std::string observation_json() const {
@@ -137,19 +142,56 @@ TEST_F(AgentRoutesTest, transfer_of_something_else_is_404) {
   EXPECT_TRUE(link.events(rank).empty());
 }
 
-TEST_F(AgentRoutesTest, every_route_is_for_operators) {
+TEST_F(AgentRoutesTest, agent_speaks_for_its_own_node) {
+  authorizer.role = "agent";
+  EXPECT_EQ(call("POST", "/api/v1/agents/node-1/sync", observation_json()).status, 200);
+  const net::Response other = call("POST", "/api/v1/agents/node-2/sync", observation_json());
+  EXPECT_EQ(other.status, 403);
+  EXPECT_EQ(code_of(other), "agent.other_node");
+  EXPECT_EQ(observations.size(), 1u);
+}
+
+TEST_F(AgentRoutesTest, agent_reaches_ranks_that_are_leased_to_its_node) {
+  authorizer.role = "agent";
+  EXPECT_EQ(call("POST", "/api/v1/agents/ranks/17/2/1/log?offset=0", "x").status, 200);
+  EXPECT_EQ(call("GET", "/api/v1/agents/ranks/17/2/1/log").status, 200);
+  for (const char* foreign : {"17/2/0/log", "17/3/1/log", "18/2/1/log"}) {
+    for (const char* method : {"GET", "POST"}) {
+      const net::Response response = call(method, std::string("/api/v1/agents/ranks/") + foreign + (*method == 'P' ? "?offset=0" : ""));
+      EXPECT_EQ(response.status, 409) << foreign;
+      EXPECT_EQ(code_of(response), "lease.fenced") << "the agent gives such output up";
+    }
+  }
+  authorizer.name = "agent:node-2";
+  EXPECT_EQ(call("POST", "/api/v1/agents/ranks/17/2/1/log?offset=1", "x").status, 409);
+  authorizer.name = "somebody";
+  EXPECT_EQ(call("POST", "/api/v1/agents/ranks/17/2/1/log?offset=1", "x").status, 409) << "the role alone names no node";
+  EXPECT_EQ(link.log(rank), "x");
+}
+
+TEST_F(AgentRoutesTest, agent_reaches_no_rank_when_leases_are_not_known) {
+  net::Router other(authorizer);
+  add_agent_routes(other, {.sync = {}, .link = link, .bulk = bulk});
+  authorizer.role = "agent";
+  const auto answer = net::testing::start_call(other, net::testing::make_request("GET", "/api/v1/agents/ranks/17/2/1/log"));
+  bulk.run_ready();
+  EXPECT_EQ(answer->wait()->status, 409);
+}
+
+TEST_F(AgentRoutesTest, every_route_is_for_agents_and_admins) {
   const auto statuses = [this](const std::string& method, const std::string& target, const std::string& body) {
     std::string text;
-    for (const char* role : {"", "viewer", "runner", "operator", "admin"}) {
+    for (const char* role : {"", "viewer", "runner", "operator", "join", "agent", "admin"}) {
       authorizer.role = role;
       text += std::to_string(call(method, target, body).status) + " ";
     }
     return text;
   };
-  EXPECT_EQ(statuses("POST", "/api/v1/agents/n/sync", observation_json()), "401 403 403 200 200 ");
-  EXPECT_EQ(statuses("GET", "/api/v1/agents/ranks/17/2/1/log", ""), "401 403 403 200 200 ");
-  EXPECT_EQ(statuses("POST", "/api/v1/agents/ranks/17/2/1/log?offset=0", ""), "401 403 403 200 200 ");
+  EXPECT_EQ(statuses("POST", "/api/v1/agents/node-1/sync", observation_json()), "401 403 403 403 403 200 200 ");
+  EXPECT_EQ(statuses("GET", "/api/v1/agents/ranks/17/2/1/log", ""), "401 403 403 403 403 200 200 ");
+  EXPECT_EQ(statuses("POST", "/api/v1/agents/ranks/17/2/1/log?offset=0", ""), "401 403 403 403 403 200 200 ");
   EXPECT_EQ(router.routes().size(), 3u) << "a new route needs a line above";
+  EXPECT_TRUE(router.check().ok());
 }
 
 }  // namespace

@@ -59,7 +59,8 @@ Document server_info() {
 
 void add_constant(net::Router& router, const char* pattern, const net::Response& response) {
   router.add(
-      {"GET", pattern, Permission::kViewer, [response](const Request&, const ResponderPtr& responder) { responder->respond(response); }});
+      {"GET", pattern, Permission::kViewer, [response](const Request&, const ResponderPtr& responder) { responder->respond(response); },
+       std::size_t{1} << 20, net::RouteDoc{.foreign = true}});
 }
 
 }  // namespace
@@ -72,7 +73,7 @@ void add_mlflow_routes(net::Router& router, const MlflowContext& context) {
     for (const CallRoute& call : calls) {
       for (const char* prefix : {"/api", "/ajax-api"}) {
         router.add({std::string(call.method), fmt::format("{}/2.0/mlflow/{}", prefix, call.path), call.permission,
-                    on_blocking_thread(context, call.handler), context.settings.json_body_max});
+                    on_blocking_thread(context, call.handler), context.settings.json_body_max, net::RouteDoc{.foreign = true}});
       }
     }
   }

@@ -5,6 +5,7 @@
 #include "adapters/sqlite/testing/temporary_database.h"
 #include "base/file.h"
 #include "base/testing/fake_clock.h"
+#include "net/testing/api_conformance.h"
 #include "net/testing/fake_responder.h"
 #include "store/testing/fake_object_store.h"
 
@@ -37,10 +38,15 @@ class DatasetRoutesTest : public ::testing::Test {
                               {{"uri", "ty://packs/a.pack"}, {"size", 7}, {"checksum", pack.checksum}, {"role", "pack:train"}})}));
     return document;
   }
-  net::Response post(const Document& document) {
-    return net::testing::call(router, net::testing::make_request("POST", "/api/v1/datasets/fashion/versions", to_json(document)));
+  net::Response call(const net::Request& request) {
+    const net::Response response = net::testing::call(router, request);
+    EXPECT_EQ(net::testing::ApiConformance(router).fault(request, response), "");
+    return response;
   }
-  net::Response get(const std::string& target) { return net::testing::call(router, net::testing::make_request("GET", target)); }
+  net::Response post(const Document& document) {
+    return call(net::testing::make_request("POST", "/api/v1/datasets/fashion/versions", to_json(document)));
+  }
+  net::Response get(const std::string& target) { return call(net::testing::make_request("GET", target)); }
   static std::string code_of(const net::Response& response) { return parse_json(response.body)->string_or("code", "").value(); }
 
   adapters::sqlite::testing::TemporaryDatabase files;

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <deque>
 
+#include "api/platform/job_views.h"
+
 namespace trainyard::api {
 namespace {
 
@@ -141,14 +143,43 @@ void serve(JobContext context, const net::Request& request, const net::Responder
   (streamed ? follow : page)(context, job, *after, responder, request.request_id);
 }
 
+net::RouteDoc events_doc(std::string operation, std::string summary, bool of_one_job) {
+  net::RouteDoc doc{
+      .operation = std::move(operation),
+      .tag = "events",
+      .summary = std::move(summary),
+      .parameters = {net::query_integer("after", {.min = 0, .max = 9e15}, 0, "Only events with greater numbers."),
+                     net::header_text("Last-Event-ID", "Where a stream resumes: the number of the last event seen; goes before `after`.")},
+      .answers = {net::json_answer<EventPage>(200, "A page, or with `Accept: text/event-stream` a stream."),
+                  net::event_stream_answer("Each event as it happens; its id is its number.")},
+      .namespaced = true};
+  if (of_one_job) doc.parameters.push_back(net::path_text("id", "Number of the job."));
+  return doc;
+}
+
 }  // namespace
 
 void add_event_routes(net::Router& router, JobContext context) {
-  for (const char* pattern : {"/api/v1/events", "/api/v1/jobs/{id}/events"}) {
-    router.add({"GET", pattern, net::Permission::kViewer,
-                [context](const net::Request& request, const net::ResponderPtr& responder) { serve(context, request, responder); },
-                std::size_t{1} << 16});
-  }
+  const net::Handler of_all = [context](const net::Request& request, const net::ResponderPtr& responder) {
+    if (net::may_everywhere(request.principal, net::Permission::kViewer)) return serve(context, request, responder);
+    responder->respond(net::problem_response(
+        Error{Category::kPermissionDenied,
+              "auth.forbidden",
+              "the events of all jobs are for those who see all namespaces; ask for those of one job: /api/v1/jobs/{id}/events",
+              {},
+              {}},
+        request.request_id));
+  };
+  const net::Handler of_one = [context](const net::Request& request, const net::ResponderPtr& responder) {
+    find_job_for(context, request, net::Permission::kViewer, [context, request, responder](const Result<jobs::Job>& job) {
+      if (!job.ok()) return responder->respond(net::problem_response(job.error(), request.request_id));
+      serve(context, request, responder);
+    });
+  };
+  router.add({"GET", "/api/v1/events", net::Permission::kViewer, of_all, std::size_t{1} << 16,
+              events_doc("listEvents", "What happened to all jobs, as a page or a stream.", false)});
+  router.add({"GET", "/api/v1/jobs/{id}/events", net::Permission::kViewer, of_one, std::size_t{1} << 16,
+              events_doc("listJobEvents", "What happened to one job, as a page or a stream.", true)});
 }
 
 }  // namespace trainyard::api

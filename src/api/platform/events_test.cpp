@@ -180,7 +180,16 @@ TEST_F(EventRoutesTest, stream_number_257_is_answered_503_until_one_ends) {
   open("/api/v1/events");
 }
 
+TEST_F(EventRoutesTest, viewer_of_one_namespace_sees_the_events_of_its_jobs_only) {
+  submit();
+  authorizer.principal = {.name = "bob", .role = "agent", .grants = {{"default", "viewer"}}};
+  EXPECT_EQ(call("GET", "/api/v1/jobs/1/events").status, 200);
+  EXPECT_EQ(call("GET", "/api/v1/jobs/2/events").status, 404);
+  EXPECT_EQ(call("GET", "/api/v1/events").status, 403);
+}
+
 TEST_F(EventRoutesTest, events_are_for_viewers) {
+  submit();
   EXPECT_EQ(statuses("GET", "/api/v1/events"), "401 200 200 200 200");
   EXPECT_EQ(statuses("GET", "/api/v1/jobs/1/events"), "401 200 200 200 200");
   EXPECT_EQ(router.routes().size(), 2u) << "a new route needs a line above";

@@ -4,6 +4,9 @@
 
 #include <charconv>
 
+#include "access/identity.h"
+#include "access/token_authorizer.h"
+
 namespace trainyard::api {
 
 Result<JobId> parse_job_id(std::string_view text) {
@@ -25,6 +28,43 @@ void find_job(JobContext context, JobId id, std::function<void(Result<jobs::Job>
       });
     });
   });
+}
+
+namespace {
+
+Error unknown_job(JobId id) {
+  return not_found("job.unknown", fmt::format("there is no job {}; `trainyard job ls` lists them", id.text()));
+}
+
+Result<void> check_permission(const net::Principal& principal, net::Permission permission, const jobs::Job& job) {
+  const std::string& name_space = job.spec.name_space;
+  const bool own = job.owner == principal.name && !access::attempt_of(principal);
+  const bool enough_for_own = own && net::may(principal, net::Permission::kRunner, name_space);
+  if (permission == net::Permission::kOperator && enough_for_own) return {};
+  return access::require(principal, permission, name_space, unknown_job(job.id));
+}
+
+}  // namespace
+
+void find_job_for(JobContext context, const net::Request& request, net::Permission permission,
+                  std::function<void(Result<jobs::Job>)> done) {
+  const Result<JobId> id = parse_job_id(request.path_parameters.at("id"));
+  if (!id.ok()) return done(id.error());
+  find_job(context, *id, [principal = request.principal, permission, done = std::move(done)](Result<jobs::Job> job) {
+    if (!job.ok()) return done(std::move(job));
+    Result<void> allowed = check_permission(principal, permission, *job);
+    done(allowed.ok() ? std::move(job) : Result<jobs::Job>(std::move(allowed).error()));
+  });
+}
+
+Result<void> require_submit(const net::Principal& principal, std::string_view name_space) {
+  if (!access::attempt_of(principal) && net::may(principal, net::Permission::kRunner, name_space)) return {};
+  return Error{
+      Category::kPermissionDenied,
+      "auth.forbidden",
+      fmt::format("submitting to this namespace takes the role runner there, which attempts of jobs do not have for it: {}", name_space),
+      {},
+      {}};
 }
 
 }  // namespace trainyard::api

@@ -5,6 +5,7 @@
 #include "base/executor.h"
 #include "jobs/job_service.h"
 #include "net/http.h"
+#include "net/permission.h"
 #include "store/job_ledger.h"
 #include "store/log_store.h"
 
@@ -34,6 +35,15 @@ Result<JobId> parse_job_id(std::string_view text);
 /// Fetches a job as of the last commit, live or ended, and calls `done` on the strand or the reading thread. Errors: NOT_FOUND
 /// "job.unknown".
 void find_job(JobContext context, JobId id, std::function<void(Result<jobs::Job>)> done);
+
+/// The job in the path of `request`, if its caller may see it and do what takes `permission`. A runner may do with its own jobs what takes
+/// an operator with those of others; attempts may only look. Errors: also INVALID_ARGUMENT "job.id", NOT_FOUND "job.unknown" for jobs of
+/// namespaces that are not the caller's, PERMISSION_DENIED "auth.forbidden".
+void find_job_for(JobContext context, const net::Request& request, net::Permission permission, std::function<void(Result<jobs::Job>)> done);
+
+/// Whether `principal` may submit jobs to a namespace: runners may, attempts may not, so that a job is no way to more rights. Errors:
+/// PERMISSION_DENIED "auth.forbidden".
+Result<void> require_submit(const net::Principal& principal, std::string_view name_space);
 
 /// Calls `send` with the problem details or with what `render` makes of the value.
 template <typename T, typename Render>

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "api/platform/explain.h"
+#include "api/platform/job_views.h"
+#include "api/platform/paging.h"
 #include "api/platform/training_request.h"
 #include "base/checksum.h"
 #include "base/file.h"
@@ -13,8 +14,8 @@
 namespace trainyard::api {
 namespace {
 
-constexpr std::size_t kListMax = 1'000;
-constexpr std::uint64_t kWaitMaxSeconds = 50;  // Below the request deadline of the server.
+constexpr std::int64_t kListDefault = 100;
+constexpr std::int64_t kWaitMaxSeconds = 50;  // Below the request deadline of the server.
 
 net::Response job_response(const jobs::Job& job, int status = 200) { return net::json_response(status, jobs::job_view(job)); }
 
@@ -36,16 +37,31 @@ Result<JobSpec> decode_spec(const net::Request& request) {
   return job_spec_from(body);
 }
 
+/// How the jobs have ended that `spec` waits for. Blocks.
+Result<std::map<JobId, JobState>> ended_dependencies(const JobContext& context, const JobSpec& spec) {
+  std::vector<JobId> ids;
+  for (const JobDependency& dependency : spec.after) ids.push_back(JobId(static_cast<std::uint64_t>(dependency.job)));
+  return jobs::ended_states(context.ledger, ids);
+}
+
 void submit(JobContext context, net::Request request, net::ResponderPtr responder) {
   Result<JobSpec> spec = decode_spec(request);
-  if (!spec.ok()) return responder->respond(net::problem_response(spec.error(), request.request_id));
+  const Result<void> allowed = spec.ok() ? require_submit(request.principal, spec->name_space) : Result<void>(spec.error());
+  if (!allowed.ok()) return responder->respond(net::problem_response(allowed.error(), request.request_id));
 
   // The resolver reads the catalog, so it has its turn on the reading thread.
   context.reads.post([context, request = std::move(request), responder, spec = std::move(spec).value()]() mutable {
     Result<Document> resolved = context.resolver.resolve(spec);
     if (!resolved.ok()) return responder->respond(net::problem_response(resolved.error(), request.request_id));
-    jobs::Submission submission{std::move(spec), std::move(resolved).value(), request.principal.name,
-                                std::string(request.headers.get("idempotency-key").value_or("")), xxh3_hex(as_bytes(request.body))};
+    Result<std::map<JobId, JobState>> ended = ended_dependencies(context, spec);
+    if (!ended.ok()) return responder->respond(net::problem_response(ended.error(), request.request_id));
+    jobs::Submission submission;
+    submission.spec = std::move(spec);
+    submission.resolved = std::move(resolved).value();
+    submission.owner = request.principal.name;
+    submission.idempotency_key = std::string(request.headers.get("idempotency-key").value_or(""));
+    submission.fingerprint = xxh3_hex(as_bytes(request.body));
+    submission.ended_dependencies = std::move(ended).value();
     context.strand.post([context, submission = std::move(submission), responder, request_id = request.request_id]() mutable {
       context.jobs.submit(std::move(submission), [context, responder, request_id](Result<JobId> id) {
         if (!id.ok()) return responder->respond(net::problem_response(id.error(), request_id));
@@ -56,45 +72,6 @@ void submit(JobContext context, net::Request request, net::ResponderPtr responde
             return response;
           });
         });
-      });
-    });
-  });
-}
-
-Result<std::uint64_t> number_parameter(const net::Request& request, std::string_view name, std::uint64_t fallback) {
-  const std::optional<std::string> text = request.query_value(name);
-  if (!text) return fallback;
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (error == std::errc() && end == text->data() + text->size()) return value;
-  return invalid_argument("query.number", fmt::format("the query parameter {} must be a non-negative integer: {}", name, *text));
-}
-
-Result<Document> list_page(store::JobLedger& ledger, JobId before, std::size_t limit) {
-  ASSIGN_OR_RETURN(const std::vector<store::JobRecord> records, ledger.list(before, limit));
-  Document items = Document::array();
-  for (const store::JobRecord& record : records) {
-    ASSIGN_OR_RETURN(const jobs::Job job, jobs::decode_job(record.body));
-    items.push(jobs::job_view(job));
-  }
-  Document page = Document::object();
-  page.set("jobs", std::move(items));
-  if (records.size() == limit) page.set("next_before", records.back().id.text());
-  return page;
-}
-
-void list(JobContext context, const net::Request& request, net::ResponderPtr responder) {
-  const Result<std::uint64_t> before = number_parameter(request, "before", 0);
-  const Result<std::uint64_t> limit = number_parameter(request, "limit", 100);
-  if (!before.ok() || !limit.ok()) {
-    return responder->respond(net::problem_response(before.ok() ? limit.error() : before.error(), request.request_id));
-  }
-  const std::size_t page_size = std::clamp<std::size_t>(*limit, 1, kListMax);
-  context.strand.post([context, before = JobId(*before), page_size, responder, request_id = request.request_id] {
-    context.jobs.barrier([context, before, page_size, responder, request_id] {
-      context.reads.post([context, before, page_size, responder, request_id] {
-        reply(responder, request_id, list_page(context.ledger, before, page_size),
-              [](const Document& page) { return net::json_response(200, page); });
       });
     });
   });
@@ -141,88 +118,139 @@ void get_now(JobContext context, JobId id, const net::ResponderPtr& responder, c
 }
 
 void get(JobContext context, const net::Request& request, const net::ResponderPtr& responder) {
-  const Result<JobId> id = parse_job_id(request.path_parameters.at("id"));
-  const Result<std::uint64_t> wait = number_parameter(request, "wait", 0);
-  if (!id.ok() || !wait.ok()) return responder->respond(net::problem_response(id.ok() ? wait.error() : id.error(), request.request_id));
-  if (*wait == 0) return get_now(context, *id, responder, request.request_id);
-
-  const Duration span = std::chrono::seconds(std::min<std::uint64_t>(*wait, kWaitMaxSeconds));
-  context.strand.post([context, id = *id, span, responder, request_id = request.request_id] {
-    context.jobs.get(id, [context, id, span, responder, request_id](const Result<jobs::Job>& job) {
-      // The event of an end that is known here may have been told already.
-      if (!job.ok() || is_terminal(job->state)) return get_now(context, id, responder, request_id);
-      const auto answer = [context, id, responder, request_id] { get_now(context, id, responder, request_id); };
-      std::make_shared<JobWait>(context, id, answer)->start(span);  // shared: see JobWait::start
-    });
-  });
+  const Duration span = std::chrono::seconds(std::min(net::query_number(request, "wait", 0), kWaitMaxSeconds));
+  find_job_for(context, request, net::Permission::kViewer,
+               [context, span, responder, request_id = request.request_id](const Result<jobs::Job>& job) {
+                 if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
+                 if (span == Duration(0) || is_terminal(job->state)) return responder->respond(job_response(*job));
+                 context.strand.post([context, id = job->id, span, responder, request_id] {
+                   context.jobs.get(id, [context, id, span, responder, request_id](const Result<jobs::Job>& now) {
+                     // The event of an end that is known here may have been told already.
+                     if (!now.ok() || is_terminal(now->state)) return get_now(context, id, responder, request_id);
+                     const auto answer = [context, id, responder, request_id] { get_now(context, id, responder, request_id); };
+                     std::make_shared<JobWait>(context, id, answer)->start(span);  // shared: see JobWait::start
+                   });
+                 });
+               });
 }
 
+/// Why somebody cancels, if they say so.
+struct Cancellation {
+  static constexpr std::string_view kSchemaName = "Cancellation";
+  std::string reason;
+  void describe(FieldVisitor& fields) { fields.field("reason", reason, "Why, for those who wonder."); }
+};
+
 void cancel(JobContext context, const net::Request& request, const net::ResponderPtr& responder) {
-  const Result<JobId> id = parse_job_id(request.path_parameters.at("id"));
-  if (!id.ok()) return responder->respond(net::problem_response(id.error(), request.request_id));
-  context.strand.post([context, id = *id, responder, request_id = request.request_id, who = request.principal.name] {
-    context.jobs.stop(id, StopIntent::kCancel, "cancelled by " + who, [context, id, responder, request_id](const Result<void>& stopped) {
-      if (!stopped.ok()) return responder->respond(net::problem_response(stopped.error(), request_id));
-      find_job(context, id, [responder, request_id](const Result<jobs::Job>& job) {
-        reply(responder, request_id, job, [](const jobs::Job& found) { return job_response(found, 202); });
-      });
-    });
-  });
+  const Result<Document> body = request.body.empty() ? Document::object() : parse_json(request.body);
+  const Result<Cancellation> said = body.ok() ? decode<Cancellation>(*body) : Result<Cancellation>(body.error());
+  if (!said.ok()) return responder->respond(net::problem_response(said.error(), request.request_id));
+  const std::string why = fmt::format("cancelled by {}{}{}", request.principal.name, said->reason.empty() ? "" : ": ", said->reason);
+  find_job_for(context, request, net::Permission::kOperator,
+               [context, why, responder, request_id = request.request_id](const Result<jobs::Job>& job) {
+                 if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
+                 context.strand.post([context, id = job->id, why, responder, request_id] {
+                   context.jobs.stop(id, StopIntent::kCancel, why, [context, id, responder, request_id](const Result<void>& stopped) {
+                     if (!stopped.ok()) return responder->respond(net::problem_response(stopped.error(), request_id));
+                     find_job(context, id, [responder, request_id](const Result<jobs::Job>& found) {
+                       reply(responder, request_id, found, [](const jobs::Job& now) { return job_response(now, 202); });
+                     });
+                   });
+                 });
+               });
 }
 
 void explain(JobContext context, const net::Request& request, const net::ResponderPtr& responder) {
-  const Result<JobId> id = parse_job_id(request.path_parameters.at("id"));
-  if (!id.ok()) return responder->respond(net::problem_response(id.error(), request.request_id));
-  find_job(context, *id, [context, responder, request_id = request.request_id](const Result<jobs::Job>& job) {
-    if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
-    context.strand.post([context, responder, found = *job] {
-      const Result<sched::Explanation> waits = context.jobs.explain(found.id);
-      const Result<std::vector<sched::Fix>> fixes = context.jobs.fixes(found.id);
-      const Document body =
-          waits.ok() ? wait_explanation(found, *waits, fixes, context.jobs.planned_start(found.id)) : state_explanation(found);
-      responder->respond(net::json_response(200, body));
-    });
-  });
+  find_job_for(context, request, net::Permission::kViewer,
+               [context, responder, request_id = request.request_id](const Result<jobs::Job>& job) {
+                 if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
+                 context.strand.post([context, responder, found = *job] {
+                   const Result<sched::Explanation> waits = context.jobs.explain(found.id);
+                   const Result<std::vector<sched::Fix>> fixes = context.jobs.fixes(found.id);
+                   const Document body =
+                       waits.ok() ? wait_explanation(found, *waits, fixes, context.jobs.planned_start(found.id)) : state_explanation(found);
+                   responder->respond(net::json_response(200, body));
+                 });
+               });
 }
 
-void nodes(JobContext context, exec::ExecutionBackend& backend, const net::ResponderPtr& responder) {
-  context.strand.post([&backend, responder] {
-    Document items = Document::array();
-    for (const exec::NodeView& node : backend.nodes()) {
-      Document item = Document::object();
-      item.set("name", node.name.text);
-      item.set("ready", node.ready);
-      item.set("cpu", static_cast<double>(node.capacity.milli_cpu) / 1000);
-      item.set("memory", format_byte_size({node.capacity.memory_bytes}));
-      items.push(std::move(item));
-    }
-    Document body = Document::object();
-    body.set("nodes", std::move(items));
-    responder->respond(net::json_response(200, body));
-  });
+using net::Permission;
+using net::RouteDoc;
+
+net::ParameterDoc job_id_parameter() { return net::path_text("id", "Number of the job."); }
+
+/// A job spec, or the plain training request, which is shorter.
+Document write_submission_schema(SchemaBook& book, SchemaStyle style) {
+  return Document::object({{"anyOf", Document::array({book.schema<JobSpec>(style), training_request_schema(book, style)})}});
+}
+
+RouteDoc submit_doc() {
+  return {.operation = "submitJob",
+          .tag = "jobs",
+          .summary = "Submits a job; the answer comes when it is durable.",
+          .parameters = {net::query_text("file", "Name of the file that the spec comes from, for messages."),
+                         net::header_text("Idempotency-Key", "The same key and body again answer with the job they made first.")},
+          .body = net::BodyDoc{.schema = &write_submission_schema,
+                               .media_types = {"application/json", "application/yaml"},
+                               .doc = "A job spec, or {\"model_config\", \"training_config\", \"dataset\"}."},
+          .answers = {net::json_answer<JobView>(201, "The job.", {"Location"})},
+          .problems = {404, 409},
+          .namespaced = true};
+}
+
+RouteDoc get_doc() {
+  return {.operation = "getJob",
+          .tag = "jobs",
+          .summary = "One job, at once or when it has ended.",
+          .parameters = {job_id_parameter(), net::query_integer("wait", {.min = 0, .max = 3'600}, 0,
+                                                                "Seconds to wait for its end; the server may answer earlier.")},
+          .answers = {net::json_answer<JobView>(200, "The job.")},
+          .namespaced = true};
+}
+
+RouteDoc cancel_doc(std::string operation) {
+  net::BodyDoc body = net::json_body<Cancellation>("Why.");
+  body.required = false;
+  return {.operation = std::move(operation),
+          .tag = "jobs",
+          .summary = "Cancels a job; its ranks get the grace to leave.",
+          .parameters = {job_id_parameter()},
+          .body = std::move(body),
+          .answers = {net::json_answer<JobView>(202, "The job, which is being stopped or has ended.")},
+          .problems = {409},
+          .namespaced = true};
+}
+
+RouteDoc explain_doc() {
+  return {.operation = "explainJob",
+          .tag = "jobs",
+          .summary = "Why a job waits, and what alone would start it.",
+          .parameters = {job_id_parameter()},
+          .answers = {net::json_answer<ExplanationView>(200, "The reason, by the newest plan.")},
+          .namespaced = true};
 }
 
 }  // namespace
 
-void add_job_routes(net::Router& router, JobContext context, exec::ExecutionBackend& backend) {
-  using net::Permission;
-  const auto add = [&router](std::string method, std::string pattern, Permission permission, net::Handler handler) {
-    router.add({std::move(method), std::move(pattern), permission, std::move(handler), std::size_t{1} << 20});
+void add_job_routes(net::Router& router, JobContext context) {
+  const auto add = [&router](std::string method, std::string pattern, Permission permission, net::Handler handler, RouteDoc doc) {
+    router.add({std::move(method), std::move(pattern), permission, std::move(handler), std::size_t{1} << 20, std::move(doc)});
   };
-  add("POST", "/api/v1/jobs", Permission::kOperator,
-      [context](net::Request request, net::ResponderPtr responder) { submit(context, std::move(request), std::move(responder)); });
-  add("GET", "/api/v1/jobs", Permission::kViewer,
-      [context](const net::Request& request, net::ResponderPtr responder) { list(context, request, std::move(responder)); });
-  add("GET", "/api/v1/jobs/{id}", Permission::kViewer,
-      [context](const net::Request& request, const net::ResponderPtr& responder) { get(context, request, responder); });
-  for (const auto& [method, pattern] : {std::pair("DELETE", "/api/v1/jobs/{id}"), std::pair("POST", "/api/v1/jobs/{id}/cancel")}) {
-    add(method, pattern, Permission::kOperator,
-        [context](const net::Request& request, const net::ResponderPtr& responder) { cancel(context, request, responder); });
-  }
-  add("GET", "/api/v1/jobs/{id}/explain", Permission::kViewer,
-      [context](const net::Request& request, const net::ResponderPtr& responder) { explain(context, request, responder); });
-  add("GET", "/api/v1/nodes", Permission::kViewer,
-      [context, &backend](const net::Request&, const net::ResponderPtr& responder) { nodes(context, backend, responder); });
+  add(
+      "POST", "/api/v1/jobs", Permission::kRunner,
+      [context](net::Request request, net::ResponderPtr responder) { submit(context, std::move(request), std::move(responder)); },
+      submit_doc());
+  add(
+      "GET", "/api/v1/jobs/{id}", Permission::kViewer,
+      [context](const net::Request& request, const net::ResponderPtr& responder) { get(context, request, responder); }, get_doc());
+  const net::Handler stop = [context](const net::Request& request, const net::ResponderPtr& responder) {
+    cancel(context, request, responder);
+  };
+  add("DELETE", "/api/v1/jobs/{id}", Permission::kRunner, stop, cancel_doc("deleteJob"));
+  add("POST", "/api/v1/jobs/{id}/cancel", Permission::kRunner, stop, cancel_doc("cancelJob"));
+  add(
+      "GET", "/api/v1/jobs/{id}/explain", Permission::kViewer,
+      [context](const net::Request& request, const net::ResponderPtr& responder) { explain(context, request, responder); }, explain_doc());
 }
 
 }  // namespace trainyard::api

@@ -4,8 +4,8 @@
 
 namespace trainyard::api {
 
-/// Adds POST and GET /api/v1/jobs, GET and DELETE /api/v1/jobs/{id}, POST .../cancel and GET .../explain, and GET /api/v1/nodes.
+/// Adds POST /api/v1/jobs, GET and DELETE /api/v1/jobs/{id}, POST .../cancel and GET .../explain.
 /// GET of one job takes ?wait=SECONDS: the answer comes when the job ended or the time is over.
-void add_job_routes(net::Router& router, JobContext context, exec::ExecutionBackend& backend);
+void add_job_routes(net::Router& router, JobContext context);
 
 }  // namespace trainyard::api

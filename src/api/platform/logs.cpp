@@ -224,20 +224,16 @@ Result<void> check_asked(const LogRequest& asked, const jobs::Job& job) {
   return {};
 }
 
-Result<std::optional<std::uint32_t>> small_number(const net::Request& request, std::string_view name) {
-  const std::optional<std::string> text = request.query_value(name);
-  if (!text) return std::optional<std::uint32_t>();
-  std::uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (error == std::errc() && end == text->data() + text->size()) return std::optional<std::uint32_t>(value);
-  return invalid_argument("query.number", fmt::format("the query parameter {} must be a non-negative integer: {}", name, *text));
+std::optional<std::uint32_t> small_number(const net::Request& request, std::string_view name) {
+  if (!request.query_value(name)) return std::nullopt;
+  return static_cast<std::uint32_t>(net::query_number(request, name, 0));
 }
 
 Result<LogRequest> parse_request(const net::Request& request) {
   LogRequest parsed;
   ASSIGN_OR_RETURN(parsed.job, parse_job_id(request.path_parameters.at("id")));
-  ASSIGN_OR_RETURN(parsed.rank, small_number(request, "rank"));
-  ASSIGN_OR_RETURN(parsed.attempt, small_number(request, "attempt"));
+  parsed.rank = small_number(request, "rank");
+  parsed.attempt = small_number(request, "attempt");
   return parsed;
 }
 
@@ -245,28 +241,44 @@ void serve(JobContext context, WatchedLogStore& logs, const net::Request& reques
   const Result<LogRequest> parsed = parse_request(request);
   if (!parsed.ok()) return responder->respond(net::problem_response(parsed.error(), request.request_id));
   const bool streamed = request.headers.get("accept").value_or("").find("text/event-stream") != std::string_view::npos;
-  LogFollower::Options options{parsed->job, request.query_value("follow").value_or("0") == "1", parsed->rank,
+  LogFollower::Options options{parsed->job, net::query_is_set(request, "follow"), parsed->rank,
                                parse_position(request.headers.get("last-event-id").value_or(""))};
   if (parsed->attempt && !options.resume) options.resume = LogPosition{AttemptNumber(*parsed->attempt), {}};
-  find_job(context, parsed->job, [=, asked = *parsed, &logs, request_id = request.request_id](const Result<jobs::Job>& job) {
-    if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
-    if (const Result<void> known = check_asked(asked, *job); !known.ok()) {
-      return responder->respond(net::problem_response(known.error(), request_id));
-    }
-    if (streamed) {
-      net::Response head;
-      head.headers.set("Content-Type", "text/event-stream");
-      head.headers.set("Cache-Control", "no-store");
-      auto stream = responder->stream(std::move(head));
-      return context.strand.post([context, &logs, options, stream] {
-        std::make_shared<LogFollower>(context, logs, options, stream)->start();  // shared: subscriptions and stream hold it
-      });
-    }
-    const AttemptNumber attempt = options.resume ? options.resume->attempt : job->attempt.number;
-    context.reads.post([&logs, found = *job, attempt, rank = options.rank, responder] {
-      responder->respond(net::text_response(200, plain_text(logs, found, attempt, rank)));
-    });
-  });
+  find_job_for(context, request, net::Permission::kViewer,
+               [=, asked = *parsed, &logs, request_id = request.request_id](const Result<jobs::Job>& job) {
+                 if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
+                 if (const Result<void> known = check_asked(asked, *job); !known.ok()) {
+                   return responder->respond(net::problem_response(known.error(), request_id));
+                 }
+                 if (streamed) {
+                   net::Response head;
+                   head.headers.set("Content-Type", "text/event-stream");
+                   head.headers.set("Cache-Control", "no-store");
+                   auto stream = responder->stream(std::move(head));
+                   return context.strand.post([context, &logs, options, stream] {
+                     std::make_shared<LogFollower>(context, logs, options, stream)->start();  // shared: subscriptions and stream hold it
+                   });
+                 }
+                 const AttemptNumber attempt = options.resume ? options.resume->attempt : job->attempt.number;
+                 context.reads.post([&logs, found = *job, attempt, rank = options.rank, responder] {
+                   responder->respond(net::text_response(200, plain_text(logs, found, attempt, rank)));
+                 });
+               });
+}
+
+net::RouteDoc logs_doc() {
+  return {
+      .operation = "getJobLogs",
+      .tag = "jobs",
+      .summary = "What a job wrote, as text or as a stream of records.",
+      .parameters = {net::path_text("id", "Number of the job."),
+                     net::query_integer("attempt", {.min = 0, .max = 4'294'967'295.0}, std::nullopt, "Which attempt; absent: the newest."),
+                     net::query_integer("rank", {.min = 0, .max = 4'294'967'295.0}, std::nullopt, "Which rank; absent: all."),
+                     net::query_flag("follow", "Whether a stream goes on until the job has ended."),
+                     net::header_text("Last-Event-ID", "Where a stream resumes: the id of its last event.")},
+      .answers = {net::text_answer(200, "text/plain", "The text, or with `Accept: text/event-stream` a stream."),
+                  net::event_stream_answer("Each record as an event `log`; the last event is `end`.")},
+      .namespaced = true};
 }
 
 }  // namespace
@@ -275,7 +287,7 @@ void add_log_routes(net::Router& router, JobContext context, WatchedLogStore& lo
   router.add(
       {"GET", "/api/v1/jobs/{id}/logs", net::Permission::kViewer,
        [context, &logs](const net::Request& request, const net::ResponderPtr& responder) { serve(context, logs, request, responder); },
-       std::size_t{1} << 16});
+       std::size_t{1} << 16, logs_doc()});
 }
 
 }  // namespace trainyard::api

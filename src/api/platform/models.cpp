@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "api/platform/tracking_views.h"
 #include "base/describe.h"
+#include "net/conditional.h"
 
 namespace trainyard::api {
 namespace {
@@ -11,6 +13,7 @@ constexpr std::int64_t kModelsMax = 1000;
 constexpr std::int64_t kVersionsMax = 10'000;
 
 struct VersionBody {
+  static constexpr std::string_view kSchemaName = "NewModelVersion";
   std::string source;
   std::string run_id;
   std::string dataset;
@@ -32,6 +35,7 @@ struct VersionBody {
 };
 
 struct AliasBody {
+  static constexpr std::string_view kSchemaName = "NewModelAlias";
   std::int64_t version = 0;
   void describe(FieldVisitor& fields) {
     fields.field("version", version, {1, 1e15}, "The version the alias is to name.");
@@ -39,50 +43,47 @@ struct AliasBody {
   }
 };
 
-std::string time_text(std::int64_t milliseconds) { return to_rfc3339(time_from_micros(milliseconds * 1000)); }
+TimePoint time_of(std::int64_t milliseconds) { return time_from_micros(milliseconds * 1000); }
 
-Document tags_document(const std::vector<track::KeyValue>& tags) {
-  Document object = Document::object();
-  for (const track::KeyValue& tag : tags) object.set(tag.key, tag.value);
-  return object;
+std::map<std::string, std::string> map_of(const std::vector<track::KeyValue>& tags) {
+  std::map<std::string, std::string> out;
+  for (const track::KeyValue& tag : tags) out[tag.key] = tag.value;
+  return out;
 }
 
-Document version_document(const track::ModelVersion& version) {
-  Document aliases = Document::array();
-  for (const std::string& alias : version.aliases) aliases.push(alias);
-  Document document = Document::object({{"model", version.model},
-                                        {"version", version.version},
-                                        {"created_at", time_text(version.created_ms)},
-                                        {"source", version.source},
-                                        {"stage", version.stage},
-                                        {"description", version.description},
-                                        {"user", version.user},
-                                        {"aliases", std::move(aliases)},
-                                        {"tags", tags_document(version.tags)}});
-  Document lineage = Document::object();
-  if (!version.run.text.empty()) lineage.set("run", version.run.text);
-  if (!version.dataset.empty()) lineage.set("dataset", version.dataset);
-  document.set("lineage", std::move(lineage));
-  return document;
+ModelVersionView view_of(const track::ModelVersion& version) {
+  ModelVersionView view{.model = version.model,
+                        .version = version.version,
+                        .created_at = time_of(version.created_ms),
+                        .source = version.source,
+                        .stage = version.stage,
+                        .description = version.description,
+                        .user = version.user,
+                        .aliases = version.aliases,
+                        .tags = map_of(version.tags),
+                        .lineage = {}};
+  if (!version.run.text.empty()) view.lineage.run = version.run.text;
+  if (!version.dataset.empty()) view.lineage.dataset = version.dataset;
+  return view;
 }
 
-Document model_document(const track::RegisteredModel& model) {
-  Document aliases = Document::object();
-  for (const track::ModelAlias& alias : model.aliases) aliases.set(alias.alias, alias.version);
-  std::int64_t latest = 0;
-  for (const track::ModelVersion& version : model.latest_versions) latest = std::max(latest, version.version);
-  return Document::object({{"name", model.name},
-                           {"description", model.description},
-                           {"created_at", time_text(model.created_ms)},
-                           {"updated_at", time_text(model.updated_ms)},
-                           {"latest_version", latest},
-                           {"aliases", std::move(aliases)},
-                           {"tags", tags_document(model.tags)}});
+ModelView view_of(const track::RegisteredModel& model) {
+  ModelView view{.name = model.name,
+                 .description = model.description,
+                 .created_at = time_of(model.created_ms),
+                 .updated_at = time_of(model.updated_ms),
+                 .latest_version = 0,
+                 .aliases = {},
+                 .tags = map_of(model.tags),
+                 .versions = {}};
+  for (const track::ModelAlias& alias : model.aliases) view.aliases[alias.alias] = alias.version;
+  for (const track::ModelVersion& version : model.latest_versions) view.latest_version = std::max(view.latest_version, version.version);
+  return view;
 }
 
 Result<net::Response> register_version(const TrackingContext& context, const net::Request& request) {
   ASSIGN_OR_RETURN(const Document body, parse_json(request.body));
-  ASSIGN_OR_RETURN(const VersionBody fields, decode<VersionBody>(body));
+  ASSIGN_OR_RETURN(const VersionBody fields, decode<VersionBody>(body, {.numbers_as_text = false}));
   track::NewModelVersion version;
   version.model = request.path_parameters.at("name");
   version.source = fields.source;
@@ -99,7 +100,7 @@ Result<net::Response> register_version(const TrackingContext& context, const net
     TRY(models.set_alias({created.model, created.version}, fields.alias));
     ASSIGN_OR_RETURN(created, models.get_version({created.model, created.version}));
   }
-  net::Response response = net::json_response(201, version_document(created));
+  net::Response response = net::json_response(201, encode(view_of(created)));
   response.headers.set("Location", "/api/v1/models/" + net::percent_encode(created.model));
   return response;
 }
@@ -108,9 +109,9 @@ Result<net::Response> list_models(const TrackingContext& context, const net::Req
   track::RegistrySearch search;
   search.max_results = kModelsMax;
   ASSIGN_OR_RETURN(const track::ModelPage page, context.tracking.models().search_models(search));
-  Document models = Document::array();
-  for (const track::RegisteredModel& model : page.models) models.push(model_document(model));
-  return net::json_response(200, Document::object({{"models", std::move(models)}}));
+  ModelList list;
+  for (const track::RegisteredModel& model : page.models) list.models.push_back(view_of(model));
+  return net::json_response(200, encode(list));
 }
 
 Result<net::Response> show_model(const TrackingContext& context, const net::Request& request) {
@@ -120,32 +121,68 @@ Result<net::Response> show_model(const TrackingContext& context, const net::Requ
   search.order_by = {"version_number DESC"};
   search.max_results = kVersionsMax;
   ASSIGN_OR_RETURN(const track::ModelVersionPage page, context.tracking.models().search_versions(search));
-  Document versions = Document::array();
-  for (const track::ModelVersion& version : page.versions) versions.push(version_document(version));
-  Document document = model_document(model);
-  document.set("versions", std::move(versions));
-  return net::json_response(200, document);
+  ModelView view = view_of(model);
+  view.versions.emplace();
+  for (const track::ModelVersion& version : page.versions) view.versions->push_back(view_of(version));
+  return net::with_etag(request, net::json_response(200, encode(view)));
 }
 
 Result<net::Response> move_alias(const TrackingContext& context, const net::Request& request) {
   ASSIGN_OR_RETURN(const Document body, parse_json(request.body));
-  ASSIGN_OR_RETURN(const AliasBody fields, decode<AliasBody>(body));
+  ASSIGN_OR_RETURN(const AliasBody fields, decode<AliasBody>(body, {.numbers_as_text = false}));
   const track::ModelVersionName name{request.path_parameters.at("name"), fields.version};
   TRY(context.tracking.models().set_alias(name, request.path_parameters.at("alias")));
   ASSIGN_OR_RETURN(const track::ModelVersion version, context.tracking.models().get_version(name));
-  return net::json_response(200, version_document(version));
+  return net::json_response(200, encode(view_of(version)));
+}
+
+net::ParameterDoc model_parameter() { return net::path_text("name", "Name of the model."); }
+
+net::RouteDoc register_doc() {
+  return {.operation = "registerModelVersion",
+          .tag = "models",
+          .summary = "Registers a version, and the model when it is new.",
+          .parameters = {model_parameter()},
+          .body = net::json_body<VersionBody>("The version."),
+          .answers = {net::json_answer<ModelVersionView>(201, "The version.", {"Location"})},
+          .problems = {409}};
+}
+
+net::RouteDoc list_doc() {
+  return {.operation = "listModels",
+          .tag = "models",
+          .summary = "Lists the registered models.",
+          .answers = {net::json_answer<ModelList>(200, "All of them, by name.")}};
+}
+
+net::RouteDoc show_doc() {
+  return {.operation = "getModel",
+          .tag = "models",
+          .summary = "One model with all its versions.",
+          .parameters = {model_parameter(), net::header_text("If-None-Match", "The ETag of what the client has.")},
+          .answers = {net::json_answer<ModelView>(200, "The model.", {"ETag"}),
+                      net::empty_answer(304, "The client has it already.", {"ETag"})}};
+}
+
+net::RouteDoc alias_doc() {
+  return {.operation = "moveModelAlias",
+          .tag = "models",
+          .summary = "Lets an alias name a version.",
+          .parameters = {model_parameter(), net::path_text("alias", "The alias.")},
+          .body = net::json_body<AliasBody>("The version it is to name."),
+          .answers = {net::json_answer<ModelVersionView>(200, "The version.")}};
 }
 
 }  // namespace
 
 void add_model_routes(net::Router& router, TrackingContext context) {
-  const auto add = [&](const char* method, const char* pattern, net::Permission permission, TrackingAnswer answer) {
-    router.add({method, pattern, permission, on_blocking_thread(context, answer)});
+  const auto add = [&](const char* method, const char* pattern, net::Permission permission, TrackingAnswer answer, net::RouteDoc doc) {
+    router.add({method, pattern, permission, on_blocking_thread(context, answer), std::size_t{1} << 20, std::move(doc)});
   };
-  add("POST", "/api/v1/models/{name}/versions", net::Permission::kRunner, register_version);
-  add("GET", "/api/v1/models", net::Permission::kViewer, list_models);
-  add("GET", "/api/v1/models/{name}", net::Permission::kViewer, show_model);
-  add("PUT", "/api/v1/models/{name}/aliases/{alias}", net::Permission::kOperator, move_alias);
+  add("POST", "/api/v1/models/{name}/versions", net::Permission::kRunner, register_version, register_doc());
+  add("GET", "/api/v1/models", net::Permission::kViewer, list_models, list_doc());
+  add("GET", "/api/v1/models/{name}", net::Permission::kViewer, show_model, show_doc());
+  add("PUT", "/api/v1/models/{name}/aliases/{alias}", net::Permission::kOperator, move_alias, alias_doc());
 }
 
 }  // namespace trainyard::api

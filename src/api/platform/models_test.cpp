@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/testing/manual_executor.h"
+#include "net/testing/api_conformance.h"
 #include "net/testing/fake_responder.h"
 #include "track/testing/tracking_fixture.h"
 
@@ -19,9 +20,11 @@ class TrackingRoutesTest : public track::testing::TrackingTest {
 
   net::Response call(std::string method, std::string_view target, std::string body = {}) {
     const net::testing::FakeAnswerPtr answer =
-        net::testing::start_call(router, net::testing::make_request(std::move(method), target, std::move(body)));
+        net::testing::start_call(router, net::testing::make_request(method, target, std::move(body)));
     blocking.run_ready();
-    return answer->wait().value();
+    const net::Response response = answer->wait().value();
+    EXPECT_EQ(net::testing::ApiConformance(router).fault(net::testing::make_request(method, target), response), "");
+    return response;
   }
   Document json(std::string method, std::string_view target, std::string body = {}) {
     return parse_json(call(std::move(method), target, std::move(body)).body).value();

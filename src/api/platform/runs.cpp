@@ -2,83 +2,111 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include "api/platform/paging.h"
+#include "api/platform/tracking_views.h"
+#include "net/conditional.h"
 
 namespace trainyard::api {
 namespace {
 
-constexpr std::int64_t kPageMax = 1000;
+constexpr std::int64_t kPageDefault = 100;
 
-std::string time_text(std::int64_t milliseconds) { return to_rfc3339(time_from_micros(milliseconds * 1000)); }
+TimePoint time_of(std::int64_t milliseconds) { return time_from_micros(milliseconds * 1000); }
 
-Document point_document(const track::MetricPoint& point) {
-  return Document::object({{"step", point.step}, {"value", point.value}, {"time", time_text(point.timestamp_ms)}});
+MetricValue view_of(const track::MetricPoint& point) { return {point.value, point.step, time_of(point.timestamp_ms)}; }
+
+std::map<std::string, std::string> map_of(const std::vector<track::KeyValue>& pairs) {
+  std::map<std::string, std::string> out;
+  for (const track::KeyValue& pair : pairs) out[pair.key] = pair.value;
+  return out;
 }
 
-Document pairs_document(const std::vector<track::KeyValue>& pairs) {
-  Document object = Document::object();
-  for (const track::KeyValue& pair : pairs) object.set(pair.key, pair.value);
-  return object;
-}
-
-Document run_document(const track::Run& run) {
+RunView view_of(const track::Run& run) {
   const track::RunInfo& info = run.info;
-  Document metrics = Document::object();
-  for (const track::Metric& metric : run.metrics) metrics.set(metric.key, point_document(metric.point));
-  Document document = Document::object({{"id", info.id.text},
-                                        {"experiment", info.experiment.text},
-                                        {"name", info.name},
-                                        {"user", info.user},
-                                        {"status", name_of(info.status)},
-                                        {"started_at", time_text(info.started_ms)}});
-  if (info.ended_ms) document.set("ended_at", time_text(*info.ended_ms));
-  document.set("artifact_uri", info.artifact_uri);
-  document.set("lifecycle", name_of(info.lifecycle));
-  document.set("metrics", std::move(metrics));
-  document.set("params", pairs_document(run.params));
-  document.set("tags", pairs_document(run.tags));
-  for (const track::KeyValue& tag : run.tags) {
-    if (tag.key == "trainyard.job_id") document.set("links", Document::object({{"job", "/api/v1/jobs/" + tag.value}}));
-  }
-  return document;
-}
-
-Result<std::int64_t> limit_of(const net::Request& request) {
-  const std::string text = request.query_value("limit").value_or("100");
-  std::int64_t limit = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), limit);
-  if (code == std::errc() && end == text.data() + text.size() && limit >= 1 && limit <= kPageMax) return limit;
-  return invalid_argument("spec.range", fmt::format("limit must be a whole number from 1 to {}, not \"{}\"", kPageMax, text), "/limit");
+  RunView view{.id = info.id.text,
+               .experiment = info.experiment.text,
+               .name = info.name,
+               .user = info.user,
+               .status = std::string(name_of(info.status)),
+               .started_at = time_of(info.started_ms),
+               .ended_at = {},
+               .artifact_uri = info.artifact_uri,
+               .lifecycle = std::string(name_of(info.lifecycle)),
+               .metrics = {},
+               .params = map_of(run.params),
+               .tags = map_of(run.tags),
+               .links = {}};
+  if (info.ended_ms) view.ended_at = time_of(*info.ended_ms);
+  for (const track::Metric& metric : run.metrics) view.metrics[metric.key] = view_of(metric.point);
+  if (const auto job = view.tags.find("trainyard.job_id"); job != view.tags.end()) view.links = RunLinks{"/api/v1/jobs/" + job->second};
+  return view;
 }
 
 Result<net::Response> list_runs(const TrackingContext& context, const net::Request& request) {
   track::RunSearch search;
-  ASSIGN_OR_RETURN(search.max_results, limit_of(request));
+  search.max_results = net::query_number(request, "limit", kPageDefault);
   search.filter = request.query_value("filter").value_or("");
-  search.page_token = request.query_value("cursor").value_or("");
   if (const auto experiment = request.query_value("experiment")) search.experiments.push_back({*experiment});
   if (const auto order = request.query_value("order_by")) search.order_by.push_back(*order);
+  const std::string question = fmt::format("runs {} {} {}", request.query_value("experiment").value_or(""),
+                                           request.query_value("order_by").value_or(""), search.filter);
+  if (const auto cursor = request.query_value("cursor")) {
+    ASSIGN_OR_RETURN(search.page_token, read_cursor(*cursor, question));
+  }
   ASSIGN_OR_RETURN(const track::RunPage page, context.tracking.runs().search(search));
-  Document runs = Document::array();
-  for (const track::Run& run : page.runs) runs.push(run_document(run));
-  Document answer = Document::object({{"runs", std::move(runs)}});
-  if (!page.next_page_token.empty()) answer.set("next_cursor", page.next_page_token);
-  return net::json_response(200, answer);
+  RunPage answer;
+  for (const track::Run& run : page.runs) answer.runs.push_back(view_of(run));
+  if (!page.next_page_token.empty()) answer.next_cursor = make_cursor(question, page.next_page_token);
+  Document body = encode(answer);
+  ASSIGN_OR_RETURN(Document runs, select_fields(body["runs"], request.query_value("fields").value_or(""), field_names<RunView>()));
+  body.set("runs", std::move(runs));
+  return net::json_response(200, body);
 }
 
 Result<net::Response> show_run(const TrackingContext& context, const net::Request& request) {
   ASSIGN_OR_RETURN(const track::Run run, context.tracking.runs().get({request.path_parameters.at("id")}));
-  return net::json_response(200, run_document(run));
+  return net::with_etag(request, net::json_response(200, encode(view_of(run))));
 }
 
 Result<net::Response> show_metric(const TrackingContext& context, const net::Request& request) {
-  const std::optional<std::string> key = request.query_value("key");
-  if (!key) return invalid_argument("spec.missing_key", "the query parameter \"key\" must name a metric of the run", "/key");
+  MetricHistory answer;
+  answer.key = request.query_value("key").value_or("");
   ASSIGN_OR_RETURN(const std::vector<track::MetricPoint> history,
-                   context.tracking.runs().history({request.path_parameters.at("id")}, *key));
-  Document points = Document::array();
-  for (const track::MetricPoint& point : history) points.push(point_document(point));
-  return net::json_response(200, Document::object({{"key", *key}, {"points", std::move(points)}}));
+                   context.tracking.runs().history({request.path_parameters.at("id")}, answer.key));
+  for (const track::MetricPoint& point : history) answer.points.push_back(view_of(point));
+  return net::json_response(200, encode(answer));
+}
+
+net::ParameterDoc run_id_parameter() { return net::path_text("id", "Id of the run."); }
+
+net::RouteDoc list_doc() {
+  return {.operation = "listRuns",
+          .tag = "runs",
+          .summary = "Lists tracked runs, newest first.",
+          .parameters = {net::query_text("experiment", "Only runs of this experiment."),
+                         net::query_text("filter", "Which runs, in the filter language of MLflow: metrics.loss < 0.3."),
+                         net::query_text("order_by", "Another order: metrics.loss ASC."), limit_parameter(kPageDefault), cursor_parameter(),
+                         fields_parameter()},
+          .answers = {net::json_answer<RunPage>(200, "The page; its runs have the chosen fields only, if some were chosen.")}};
+}
+
+net::RouteDoc show_doc() {
+  return {
+      .operation = "getRun",
+      .tag = "runs",
+      .summary = "One run with its newest metrics, its params and tags.",
+      .parameters = {run_id_parameter(), net::header_text("If-None-Match", "The ETag of what the client has.")},
+      .answers = {net::json_answer<RunView>(200, "The run.", {"ETag"}), net::empty_answer(304, "The client has it already.", {"ETag"})}};
+}
+
+net::RouteDoc metric_doc() {
+  net::ParameterDoc key = net::query_text("key", "Name of the metric.");
+  key.required = true;
+  return {.operation = "getRunMetric",
+          .tag = "runs",
+          .summary = "The history of one metric of a run.",
+          .parameters = {run_id_parameter(), std::move(key)},
+          .answers = {net::json_answer<MetricHistory>(200, "All its points.")}};
 }
 
 }  // namespace
@@ -93,12 +121,12 @@ net::Handler on_blocking_thread(TrackingContext context, TrackingAnswer answer) 
 }
 
 void add_run_routes(net::Router& router, TrackingContext context) {
-  const auto add = [&](const char* pattern, TrackingAnswer answer) {
-    router.add({"GET", pattern, net::Permission::kViewer, on_blocking_thread(context, answer)});
+  const auto add = [&](const char* pattern, TrackingAnswer answer, net::RouteDoc doc) {
+    router.add({"GET", pattern, net::Permission::kViewer, on_blocking_thread(context, answer), std::size_t{1} << 20, std::move(doc)});
   };
-  add("/api/v1/runs", list_runs);
-  add("/api/v1/runs/{id}", show_run);
-  add("/api/v1/runs/{id}/metrics", show_metric);
+  add("/api/v1/runs", list_runs, list_doc());
+  add("/api/v1/runs/{id}", show_run, show_doc());
+  add("/api/v1/runs/{id}/metrics", show_metric, metric_doc());
 }
 
 }  // namespace trainyard::api

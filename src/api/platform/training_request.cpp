@@ -32,6 +32,7 @@ struct TrainingConfig {
 };
 
 struct TrainingRequest {
+  static constexpr std::string_view kSchemaName = "TrainingRequest";
   ModelConfig model_config;
   TrainingConfig training_config;
   std::string dataset = "fashion";
@@ -76,5 +77,7 @@ Result<Document> training_job_spec(const Document& body) {
   spec.set("config", std::move(config));
   return spec;
 }
+
+Document training_request_schema(SchemaBook& book, SchemaStyle style) { return book.schema<TrainingRequest>(style); }
 
 }  // namespace trainyard::api

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "api/platform/testing/platform_world.h"
+#include "net/testing/api_conformance.h"
 
 namespace trainyard::api {
 namespace {
@@ -22,7 +23,12 @@ class TrialRoutesTest : public ::testing::Test {
     return answer;
   }
   /// The body of the answer, "" while it waits.
-  static std::string body_of(const net::testing::FakeAnswerPtr& answer) { return answer->answered() ? answer->wait()->body : ""; }
+  std::string body_of(const net::testing::FakeAnswerPtr& answer) {
+    if (!answer->answered()) return "";
+    const net::Request request = net::testing::make_request("GET", "/api/v1/trials/2/rungs/100");
+    EXPECT_EQ(net::testing::ApiConformance(router).fault(request, *answer->wait()), "");
+    return answer->wait()->body;
+  }
 
   trainyard::testing::FakeClock clock;
   trainyard::testing::ManualExecutor strand{clock};

@@ -6,10 +6,12 @@
 #include <charconv>
 #include <memory>
 
+#include "api/platform/workflow_views.h"
+
 namespace trainyard::api {
 namespace {
 
-constexpr std::uint64_t kWaitMaxSeconds = 50;  // Below the request deadline of the server.
+constexpr std::int64_t kWaitMaxSeconds = 50;  // Below the request deadline of the server.
 constexpr std::size_t kListMax = 200;
 
 using workflow::WorkflowRun;
@@ -96,9 +98,8 @@ class RunWait : public std::enable_shared_from_this<RunWait> {
 
 void get(WorkflowContext context, const net::Request& request, const net::ResponderPtr& responder) {
   const Result<std::uint64_t> id = parse_number(request.path_parameters.at("id"), "the id of a workflow run");
-  const Result<std::uint64_t> wait = parse_number(request.query_value("wait").value_or("0"), "wait");
-  if (!id.ok() || !wait.ok()) return responder->respond(net::problem_response(id.ok() ? wait.error() : id.error(), request.request_id));
-  const Duration span = std::chrono::seconds(std::min<std::uint64_t>(*wait, kWaitMaxSeconds));
+  if (!id.ok()) return responder->respond(net::problem_response(id.error(), request.request_id));
+  const Duration span = std::chrono::seconds(std::min(net::query_number(request, "wait", 0), kWaitMaxSeconds));
   context.strand.post([context, id = WorkflowRunId(*id), span, responder, request_id = request.request_id] {
     context.workflows.get(id, [context, id, span, responder, request_id](const Result<WorkflowRun>& live) {
       const auto done = [context, id, responder, request_id] { answer(context, id, 200, responder, request_id); };
@@ -118,19 +119,56 @@ void cancel(WorkflowContext context, const net::Request& request, const net::Res
   });
 }
 
+net::ParameterDoc run_parameter() { return net::path_text("id", "Number of the run."); }
+
+net::RouteDoc run_doc() {
+  return {.operation = "runWorkflow",
+          .tag = "workflows",
+          .summary = "Starts a workflow; the answer comes when the run is durable.",
+          .parameters = {net::query_text("file", "Name of the file that the spec comes from, for messages."),
+                         net::query_text("directory", "What relative paths in the spec are relative to."),
+                         net::header_text("Idempotency-Key", "The same key again answers with the run it started first.")},
+          .body = net::BodyDoc{.media_types = {"application/yaml", "application/json"}, .doc = "The spec."},
+          .answers = {net::json_answer<WorkflowRunView>(201, "The run.")},
+          .problems = {404, 409}};
+}
+
+net::RouteDoc list_doc() {
+  return {.operation = "listWorkflows",
+          .tag = "workflows",
+          .summary = "Lists the newest runs of workflows.",
+          .answers = {net::json_answer<WorkflowRunList>(200, "Newest first.")}};
+}
+
+net::RouteDoc get_doc() {
+  return {.operation = "getWorkflow",
+          .tag = "workflows",
+          .summary = "One run, at once or with its next change.",
+          .parameters = {run_parameter(), net::query_integer("wait", {.min = 0, .max = 3'600}, 0, "Seconds to wait for a change.")},
+          .answers = {net::json_answer<WorkflowRunView>(200, "The run.")}};
+}
+
+net::RouteDoc cancel_doc() {
+  return {.operation = "cancelWorkflow",
+          .tag = "workflows",
+          .summary = "Cancels a run and the jobs of its tasks.",
+          .parameters = {run_parameter()},
+          .answers = {net::json_answer<WorkflowRunView>(202, "The run, which is being stopped or has ended.")}};
+}
+
 }  // namespace
 
 void add_workflow_routes(net::Router& router, WorkflowContext context) {
   using net::Permission;
-  const auto add = [&router, context](std::string method, std::string pattern, Permission permission, auto serve) {
+  const auto add = [&router, context](std::string method, std::string pattern, Permission permission, auto serve, net::RouteDoc doc) {
     router.add({std::move(method), std::move(pattern), permission,
                 [context, serve](const net::Request& request, const net::ResponderPtr& responder) { serve(context, request, responder); },
-                std::size_t{1} << 20});
+                std::size_t{1} << 20, std::move(doc)});
   };
-  add("POST", "/api/v1/workflows:run", Permission::kOperator, run);
-  add("GET", "/api/v1/workflows", Permission::kViewer, list);
-  add("GET", "/api/v1/workflows/{id}", Permission::kViewer, get);
-  add("DELETE", "/api/v1/workflows/{id}", Permission::kOperator, cancel);
+  add("POST", "/api/v1/workflows:run", Permission::kOperator, run, run_doc());
+  add("GET", "/api/v1/workflows", Permission::kViewer, list, list_doc());
+  add("GET", "/api/v1/workflows/{id}", Permission::kViewer, get, get_doc());
+  add("DELETE", "/api/v1/workflows/{id}", Permission::kOperator, cancel, cancel_doc());
 }
 
 }  // namespace trainyard::api

@@ -4,10 +4,14 @@
 
 #include <algorithm>
 
+#include "adapters/kubernetes/job_manifest.h"
 #include "apps/server/runners.h"
 #include "base/check.h"
 
 namespace trainyard::apps {
+
+namespace kubernetes = adapters::kubernetes;
+
 namespace {
 
 /// Gangs on one host meet at a port of their own, away from the ephemeral range; the fence keeps attempts apart.
@@ -42,7 +46,7 @@ exec::RankLaunch JobBuilder::build_rank(const jobs::Job& job, const std::string&
   const auto first = job.attempt.ranks.begin();
   const auto local_rank = std::count_if(first, first + rank, on_same_node);
   const auto local_world = std::count_if(first, job.attempt.ranks.end(), on_same_node);
-  const Resources resources = job.spec.resources.resources();
+  const Resources resources = jobs::task_resources(job);
 
   exec::RankLaunch launch;
   launch.rank = {{job.id, job.attempt.number}, rank};
@@ -80,6 +84,12 @@ exec::GangLaunch JobBuilder::build(const jobs::Job& job) {
   for (std::uint32_t rank = 0; rank < job.attempt.ranks.size(); ++rank) {
     launch.nodes.push_back(job.attempt.ranks[rank].node);
     launch.ranks.push_back(build_rank(job, token, rank));
+  }
+  if (settings_.kubernetes_preview) {
+    Document preview = Document::object();
+    preview.set("name", kubernetes::manifest_name(launch.attempt));
+    preview.set("manifest", kubernetes::manifest_text(kubernetes::attempt_manifests(launch, {})));
+    launch.ranks.front().spec.set("kubernetes_preview", std::move(preview));
   }
   return launch;
 }

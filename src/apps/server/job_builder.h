@@ -11,8 +11,9 @@ class JobBuilder final : public jobs::AttemptBuilder {
  public:
   struct Settings {
     std::string api_url;
-    std::string object_root;      ///< Objects are files OBJECT_ROOT/BUCKET/KEY on this host.
-    std::string checkpoint_root;  ///< A job's checkpoints lie in CHECKPOINT_ROOT/JOB.
+    std::string object_root;          ///< Objects are files OBJECT_ROOT/BUCKET/KEY on this host.
+    std::string checkpoint_root;      ///< A job's checkpoints lie in CHECKPOINT_ROOT/JOB.
+    bool kubernetes_preview = false;  ///< Rank 0 is told what Kubernetes would be given, and shows it.
   };
   using TokenIssuer = std::function<std::string(const AttemptKey&)>;
 

@@ -5,42 +5,45 @@
 
 #include <atomic>
 
-#include "access/session_authorizer.h"
 #include "adapters/agent_pool/agent_pool.h"
 #include "adapters/agent_pool/embedded_link.h"
-#include "adapters/localfs/local_log_store.h"
-#include "adapters/localfs/local_object_store.h"
-#include "adapters/sqlite/sqlite_database.h"
-#include "adapters/sqlite/sqlite_job_ledger.h"
 #include "adapters/track_sink/track_sink.h"
 #include "agent/agent.h"
 #include "api/agents/agents.h"
 #include "api/mlflow/routes.h"
+#include "api/platform/access.h"
 #include "api/platform/datasets.h"
 #include "api/platform/events.h"
+#include "api/platform/job_control.h"
+#include "api/platform/job_list.h"
 #include "api/platform/jobs.h"
 #include "api/platform/logs.h"
 #include "api/platform/models.h"
+#include "api/platform/nodes.h"
+#include "api/platform/openapi.h"
 #include "api/platform/runs.h"
 #include "api/platform/trials.h"
+#include "api/platform/usage.h"
 #include "api/platform/workflows.h"
 #include "apps/programs.h"
+#include "apps/server/access_control.h"
 #include "apps/server/browser.h"
 #include "apps/server/catalog_resolver.h"
+#include "apps/server/history_follower.h"
 #include "apps/server/job_builder.h"
 #include "apps/server/job_events.h"
 #include "apps/server/job_runs.h"
 #include "apps/server/port_probe.h"
 #include "apps/server/runners.h"
+#include "apps/server/state.h"
 #include "apps/server/status_page.h"
 #include "base/checksum.h"
-#include "base/rng.h"
+#include "net/bind_rule.h"
 #include "net/http_server.h"
 #include "tasks/gate_task.h"
 #include "tasks/job_task.h"
 #include "tasks/register_task.h"
 #include "tasks/tune_task.h"
-#include "track/schema.h"
 #include "track/tracking.h"
 
 namespace trainyard::apps {
@@ -48,63 +51,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kHttpGrace{500};
 constexpr Duration kJobsGrace = std::chrono::seconds(30);
-
-/// Everything durable, opened.
-struct State {
-  std::unique_ptr<store::JobLedger> ledger;
-  std::unique_ptr<store::Database> database;
-  std::unique_ptr<store::ObjectStore> objects;
-  std::unique_ptr<store::LogStore> logs;
-  std::string admin_token;
-  std::string installation_key;
-  std::optional<Error> disk_full;  ///< Why nothing may be written, if so.
-};
-
-/// A server that starts on a full disk still shows what it has. A new directory has nothing to show.
-Result<std::optional<Error>> check_room(const DataDirectory& directory) {
-  Result<void> room = directory.probe_room();
-  if (room.ok()) return std::optional<Error>();
-  Error full = std::move(room).error();
-  if (full.id != "io.disk_full" || !file_exists(directory.path("trainyard.db")))
-    return std::move(full).with_context("writing to " + directory.root());
-  return std::optional<Error>(unavailable(
-      "server.read_only",
-      fmt::format("the disk was full when the server started, so it only reads; make room and restart the server; directory: {}",
-                  directory.root())));
-}
-
-bool has_bytes(const std::string& path) { return file_size(path).value_or(0) > 0; }
-
-/// The ledger is made first. Without it the numbers of jobs would begin again and meet the checkpoints and logs of others.
-Result<void> check_ledger_is_there(const DataDirectory& directory) {
-  const std::string ledger = directory.path("ledger.db");
-  if (has_bytes(ledger) || has_bytes(ledger + "-wal") || !has_bytes(directory.path("trainyard.db"))) return {};
-  return data_loss(
-      "ledger.missing",
-      "the ledger of jobs is gone or empty while the other database is there: restore it from a backup, or start in another data "
-      "directory with --data: " +
-          ledger);
-}
-
-Result<State> open_state(const DataDirectory& directory) {
-  State state;
-  TRY(check_ledger_is_there(directory));
-  ASSIGN_OR_RETURN(state.disk_full, check_room(directory));
-  const bool read_only = state.disk_full.has_value();
-  ASSIGN_OR_RETURN(state.admin_token, access::load_or_create_token(directory.path("token"), access::make_personal_token));
-  ASSIGN_OR_RETURN(state.installation_key,
-                   access::load_or_create_token(directory.path("installation.key"), [] { return secure_random_hex(32); }));
-  ASSIGN_OR_RETURN(state.ledger, adapters::sqlite::make_sqlite_job_ledger({.path = directory.path("ledger.db"), .read_only = read_only}));
-  ASSIGN_OR_RETURN(state.database,
-                   adapters::sqlite::make_sqlite_database({.path = directory.path("trainyard.db"), .read_only = read_only}));
-  ASSIGN_OR_RETURN(state.objects, adapters::localfs::make_local_object_store(directory.path("objects")));
-  ASSIGN_OR_RETURN(state.logs, adapters::localfs::make_local_log_store(directory.path("logs")));
-  if (read_only) return state;
-  TRY(store::migrate(*state.database, "catalog", data::catalog_migrations()));
-  TRY(store::migrate(*state.database, "workflow", workflow::workflow_migrations()));
-  TRY(track::prepare_tracking(*state.database, SystemClock()));
-  return state;
-}
 
 class ComposedServer final : public Server {
  public:
@@ -115,9 +61,6 @@ class ComposedServer final : public Server {
         log_(log),
         on_fatal_(std::move(on_fatal)),
         logs_(*state_.logs),
-        authorizer_(state_.installation_key),
-        callers_(authorizer_, sessions_, state_.installation_key),
-        router_(callers_),
         pool_({.lease = settings_.lease}, {.strand = strand_, .clock = clock_, .log = log_}),
         catalog_(*state_.database, clock_),
         resolver_({.catalog = catalog_,
@@ -127,6 +70,10 @@ class ComposedServer final : public Server {
         tracking_({.database = *state_.database, .objects = *state_.objects, .clock = clock_}),
         track_sink_(tracking_),
         job_runs_({.writes = writes_, .sink = track_sink_, .runs = tracking_.runs(), .ledger = *state_.ledger, .log = log_}),
+        history_(*state_.database),
+        history_follower_(
+            {.strand = strand_, .writes = writes_, .clock = clock_, .ledger = *state_.ledger, .history = history_, .log = log_}),
+        node_intents_(*state_.database),
         workflow_repository_(*state_.database, {"job", "tune", "gate", "register"}) {}
 
   ~ComposedServer() override { stop(false); }
@@ -135,15 +82,14 @@ class ComposedServer final : public Server {
   const std::string& data_directory() const override { return directory_.root(); }
   const std::optional<Error>& read_only() const override { return state_.disk_full; }
   bool shutdown_requested() const override { return shutdown_requested_; }
-  std::string make_login_link() override {
-    return address_.url + "/login?link=" + sessions_.make_link(authorizer_.fingerprint_of(state_.admin_token).value_or(""));
-  }
+  std::string make_login_link() override { return address_.url + "/login?link=" + access_->make_login_link(); }
 
   Result<void> start();
   void stop(bool stop_jobs) override;
 
  private:
   Result<std::uint16_t> choose_port() const;
+  Result<void> make_access();
   Result<void> listen();
   Result<void> recover();
   void make_services(sched::SchedulerSettings scheduler);
@@ -167,16 +113,18 @@ class ComposedServer final : public Server {
   ThreadExecutor writes_{"writes"};
   ThreadExecutor bulk_{"bulk"};
   api::WatchedLogStore logs_;
-  access::TokenAuthorizer authorizer_;
-  access::SessionStore sessions_{{}, clock_};
-  access::SessionAuthorizer callers_;
-  net::Router router_;
+  std::unique_ptr<AccessControl> access_;
+  net::RequestLimiter limiter_{{}, clock_};
+  std::unique_ptr<net::Router> router_;
   adapters::agent_pool::AgentPool pool_;
   data::CatalogRepository catalog_;
   CatalogResolver resolver_;
   track::Tracking tracking_;
   adapters::track_sink::TrackSink track_sink_;
   JobRuns job_runs_;
+  jobs::JobHistory history_;
+  HistoryFollower history_follower_;
+  cluster::NodeIntents node_intents_;
   workflow::WorkflowRepository workflow_repository_;
   tune::StudyBoard studies_;
   std::unique_ptr<JobBuilder> builder_;
@@ -204,16 +152,33 @@ Result<void> ComposedServer::listen() {
   net::HttpServerSettings http;
   http.host = settings_.host;
   http.port = port_;
-  Result<std::unique_ptr<net::HttpServer>> server = net::make_http_server(http, router_);
+  Result<std::unique_ptr<net::HttpServer>> server = net::make_http_server(http, *router_);
   if (!server.ok())
     return std::move(server).error().with_context("starting to listen; choose another port with --port, or --port 0 for any");
   http_ = std::move(server).value();
   return {};
 }
 
+Result<void> ComposedServer::make_access() {
+  AccessControl::Settings settings{.admin_token = state_.admin_token,
+                                   .installation_key = state_.installation_key,
+                                   .open = settings_.auth == "none",
+                                   .host = settings_.host,
+                                   .read_only = state_.disk_full.has_value()};
+  ASSIGN_OR_RETURN(access_, AccessControl::make(std::move(settings),
+                                                {.database = *state_.database, .clock = clock_, .strand = strand_, .writes = writes_}));
+  router_ = std::make_unique<net::Router>(*access_);
+  router_->set_limiter(limiter_);
+  access_->watch(*router_);
+  return {};
+}
+
 void ComposedServer::make_services(sched::SchedulerSettings scheduler) {
-  builder_ = std::make_unique<JobBuilder>(JobBuilder::Settings{address_.url, directory_.path("objects"), directory_.path("checkpoints")},
-                                          [this](const AttemptKey& attempt) { return authorizer_.attempt_token(attempt); });
+  builder_ = std::make_unique<JobBuilder>(JobBuilder::Settings{.api_url = address_.url,
+                                                               .object_root = directory_.path("objects"),
+                                                               .checkpoint_root = directory_.path("checkpoints"),
+                                                               .kubernetes_preview = settings_.kubernetes == "preview"},
+                                          [this](const AttemptKey& attempt) { return access_->tokens().attempt_token(attempt); });
   const jobs::JobServiceSettings settings{.seed = xxh3_64(as_bytes(state_.installation_key)), .scheduler = std::move(scheduler)};
   jobs_ = std::make_unique<jobs::JobService>(
       settings,
@@ -221,8 +186,12 @@ void ComposedServer::make_services(sched::SchedulerSettings scheduler) {
           .strand = strand_, .clock = clock_, .ledger = *state_.ledger, .backend = pool_, .builder = *builder_, .log = log_},
       jobs::JobService::Hooks{.on_fatal = on_fatal_,
                               .on_attempt_started = [this](const jobs::Job& job) { job_runs_.open(job); },
-                              .on_ended = [this](const jobs::Job& job) { job_runs_.close(job); }});
-  authorizer_.set_attempt_check([this](const AttemptKey& attempt) { return pool_.holds(attempt); });
+                              .on_ended =
+                                  [this](const jobs::Job& job) {
+                                    job_runs_.close(job);
+                                    history_follower_.poke();
+                                  }});
+  access_->tokens().set_attempt_check([this](const AttemptKey& attempt) { return pool_.holds(attempt); });
   events_ = std::make_unique<JobEvents>(JobEvents::Deps{.strand = strand_, .writes = writes_, .jobs = *jobs_, .tracking = &track_sink_});
   gateway_ = std::make_unique<tasks::JobGateway>(
       tasks::JobGateway::Deps{.strand = strand_, .reads = reads_, .jobs = *jobs_, .ledger = *state_.ledger},
@@ -243,30 +212,43 @@ void ComposedServer::make_services(sched::SchedulerSettings scheduler) {
 
 void ComposedServer::add_routes() {
   const api::JobContext context{strand_, reads_, clock_, *jobs_, *state_.ledger, resolver_};
-  api::add_job_routes(router_, context, pool_);
-  api::add_event_routes(router_, context);
-  api::add_log_routes(router_, context, logs_);
-  api::add_dataset_routes(router_, {reads_, catalog_, *state_.objects});
-  api::add_run_routes(router_, {reads_, tracking_});
-  api::add_model_routes(router_, {reads_, tracking_});
-  api::mlflow::add_mlflow_routes(router_, {reads_, bulk_, writes_, tracking_, clock_});
-  api::add_trial_routes(router_, strand_, clock_, studies_);
-  api::add_workflow_routes(router_, {strand_, reads_, clock_, *workflows_, workflow_repository_});
+  api::add_access_routes(*router_, {reads_, writes_, access_->service()});
+  api::add_job_routes(*router_, context);
+  api::add_job_list_route(*router_, context);
+  api::add_job_control_routes(*router_, context);
+  api::add_node_routes(*router_, {.strand = strand_,
+                                  .writes = writes_,
+                                  .clock = clock_,
+                                  .backend = pool_,
+                                  .intents = node_intents_,
+                                  .set_state = [this](const NodeName& node, exec::NodeState state, const std::string& why) {
+                                    pool_.set_node_state(node, state, why);
+                                  }});
+  api::add_event_routes(*router_, context);
+  api::add_log_routes(*router_, context, logs_);
+  api::add_dataset_routes(*router_, {reads_, catalog_, *state_.objects});
+  api::add_run_routes(*router_, {reads_, tracking_});
+  api::add_model_routes(*router_, {reads_, tracking_});
+  api::mlflow::add_mlflow_routes(*router_, {reads_, bulk_, writes_, tracking_, clock_});
+  api::add_trial_routes(*router_, strand_, clock_, studies_);
+  api::add_workflow_routes(*router_, {strand_, reads_, clock_, *workflows_, workflow_repository_});
   api::add_agent_routes(
-      router_, {[this](const exec::NodeObservation& observation, std::uint64_t seen, Duration wait, api::AgentContext::SyncDone done) {
-                  strand_.post([this, observation, seen, wait, done = std::move(done)] { pool_.sync(observation, seen, wait, done); });
-                },
-                *link_, bulk_});
-  add_browser_routes(router_, {.jobs = context,
-                               .workflows = {strand_, reads_, clock_, *workflows_, workflow_repository_},
-                               .backend = pool_,
-                               .models = tracking_.models(),
-                               .callers = callers_,
-                               .url = address_.url,
-                               .version = settings_.version,
-                               .warning = state_.disk_full ? state_.disk_full->message : "",
-                               .started_at = clock_.monotonic_now()});
-  add_status_routes(router_, {strand_, *jobs_, metrics_, state_.disk_full.has_value(), [this] { shutdown_requested_ = true; }});
+      *router_, {[this](const exec::NodeObservation& observation, std::uint64_t seen, Duration wait, api::AgentContext::SyncDone done) {
+                   strand_.post([this, observation, seen, wait, done = std::move(done)] { pool_.sync(observation, seen, wait, done); });
+                 },
+                 *link_, bulk_});
+  add_browser_routes(*router_, {.jobs = context,
+                                .workflows = {strand_, reads_, clock_, *workflows_, workflow_repository_},
+                                .backend = pool_,
+                                .models = tracking_.models(),
+                                .callers = access_->sessions(),
+                                .url = address_.url,
+                                .version = settings_.version,
+                                .warning = state_.disk_full ? state_.disk_full->message : "",
+                                .started_at = clock_.monotonic_now()});
+  add_status_routes(*router_, {strand_, *jobs_, metrics_, state_.disk_full.has_value(), [this] { shutdown_requested_ = true; }});
+  api::add_usage_route(*router_, {reads_, clock_, history_});
+  api::add_openapi_route(*router_);
 }
 
 Result<void> ComposedServer::recover() {
@@ -274,6 +256,12 @@ Result<void> ComposedServer::recover() {
   Result<void> recovered = jobs_->recover();
   if (!recovered.ok()) return std::move(recovered).error().with_context("loading the jobs from " + directory_.path("ledger.db"));
   job_runs_.repair(jobs_->last_event());
+  history_follower_.poke();
+  ASSIGN_OR_RETURN(const std::vector<cluster::NodeIntent> intents, node_intents_.list());
+  for (const cluster::NodeIntent& intent : intents) {
+    ASSIGN_OR_RETURN(const exec::NodeState node_state, exec::node_state_from(intent.state));
+    pool_.set_node_state(intent.node, node_state, intent.reason);
+  }
   return workflows_->recover();
 }
 
@@ -291,20 +279,23 @@ Result<void> ComposedServer::start_agent() {
 }
 
 Result<void> ComposedServer::start() {
-  authorizer_.add_token(state_.admin_token, {"admin", "admin"});
+  TRY(net::check_bind({.host = settings_.host, .tls = !settings_.tls_certificate.empty(), .insecure_public = settings_.insecure_public}));
+  TRY(make_access());
   ASSIGN_OR_RETURN(port_, choose_port());
   address_ = {fmt::format("http://{}:{}", settings_.host, port_), directory_.path("token"), ::getpid()};
   ASSIGN_OR_RETURN(sched::SchedulerSettings scheduler, read_scheduler_settings(settings_.scheduler));
   make_services(std::move(scheduler));
   add_routes();
+  TRY(router_->check());
   if (state_.disk_full) {
     // Nothing is taken up: every step of a job would have to be written. Ranks go on under their warden, which keeps what they say.
-    router_.refuse_changes(*state_.disk_full);
+    router_->refuse_changes(*state_.disk_full);
     TRY(listen());
     Result<void> written = directory_.write_address(address_);
     return !written.ok() && written.error().id == "io.disk_full" ? Result<void>() : written;
   }
   TRY(recover());
+  access_->start_sweeping();
   TRY(listen());
   TRY(start_agent());
   return directory_.write_address(address_);
@@ -315,6 +306,7 @@ void ComposedServer::stop(bool stop_jobs) {
   if (http_) http_->stop(kHttpGrace);
   if (agent_ && stop_jobs) agent_->shutdown_warden(kJobsGrace);
   if (agent_) agent_->stop();
+  if (access_) access_->stop();
   // The strand ends before what its tasks use; the writers end first, since they post to it.
   http_.reset();
   reads_.stop();
@@ -327,7 +319,13 @@ void ComposedServer::stop(bool stop_jobs) {
 
 Result<std::unique_ptr<Server>> Server::make(const ServerSettings& settings, LogSink& log, std::function<void(const Error&)> on_fatal) {
   ASSIGN_OR_RETURN(DataDirectory directory, DataDirectory::open(settings.data.empty() ? default_data_directory() : settings.data));
-  ASSIGN_OR_RETURN(State state, open_state(directory));
+  if (settings.kubernetes == "apply") {
+    return failed_precondition(
+        "server.kubernetes",
+        "this version shows what it would apply to Kubernetes (--kubernetes preview) and does not apply it: jobs run on "
+        "the agents of the server; leave USE_K8S unset, or set --kubernetes preview or off");
+  }
+  ASSIGN_OR_RETURN(State state, open_state(directory, {.ledger = settings.state, .database = settings.database}));
   auto server = std::make_unique<ComposedServer>(settings, std::move(directory), std::move(state), log, std::move(on_fatal));
   TRY(server->start());
   return std::unique_ptr<Server>(std::move(server));

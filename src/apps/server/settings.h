@@ -8,7 +8,14 @@ namespace trainyard::apps {
 
 /// Everything `trainyard up` and `trainyard server` can be told, by flag or in the project's configuration file.
 struct ServerSettings {
-  std::string data;  ///< Data directory; empty: $XDG_DATA_HOME/trainyard.
+  std::string data;                ///< Data directory; empty: $XDG_DATA_HOME/trainyard.
+  std::string state;               ///< URL of the ledger of jobs; empty: SQLite in the data directory.
+  std::string database;            ///< URL of everything relational; empty: SQLite in the data directory.
+  std::string auth = "token";      ///< "token", or "none": everybody is the administrator, on loopback only.
+  std::string tls_certificate;     ///< PEM file; with it the server speaks TLS 1.3 only.
+  std::string tls_key;             ///< PEM file.
+  bool insecure_public = false;    ///< Tokens may travel in the clear on an address that others can reach.
+  std::string kubernetes = "off";  ///< "preview": logs of jobs show the manifests that would be applied.
   std::string host = "127.0.0.1";
   std::int64_t port = 8470;         ///< 0: chosen once per data directory and kept.
   std::string ready_file;           ///< Written when the server serves: {"url","token_file","pid"}.

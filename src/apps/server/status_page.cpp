@@ -5,6 +5,13 @@
 namespace trainyard::apps {
 namespace {
 
+/// What a server that is about to stop answers.
+struct ShutdownView {
+  static constexpr std::string_view kSchemaName = "Shutdown";
+  bool stopping = true;
+  void describe(FieldVisitor& fields) { fields.field("stopping", stopping, "Always true."); }
+};
+
 void metrics(const StatusContext& context, const net::ResponderPtr& responder) {
   context.strand.post([context, responder] {
     for (const JobState state : {JobState::kQueued, JobState::kStarting, JobState::kRunning, JobState::kStopping}) {
@@ -32,12 +39,18 @@ void add_status_routes(net::Router& router, StatusContext context) {
               kSmall});
   router.add({"GET", "/metrics", Permission::kViewer,
               [context](const net::Request&, const net::ResponderPtr& responder) { metrics(context, responder); }, kSmall});
-  router.add({"POST", "/api/v1/server:shutdown", Permission::kAdmin,
+  router.add({"POST",
+              "/api/v1/server:shutdown",
+              Permission::kAdmin,
               [context](const net::Request&, const net::ResponderPtr& responder) {
                 context.shutdown();
-                responder->respond(net::json_response(202, Document::object()));
+                responder->respond(net::json_response(202, encode(ShutdownView())));
               },
-              kSmall});
+              kSmall,
+              {.operation = "shutdownServer",
+               .tag = "server",
+               .summary = "Stops all jobs of the embedded node and then the server.",
+               .answers = {net::json_answer<ShutdownView>(202, "It will.")}}});
 }
 
 }  // namespace trainyard::apps

@@ -118,7 +118,7 @@ void add_artifact_routes(net::Router& router, const MlflowContext& context) {
         responder->respond(response.ok() ? std::move(response).value() : error_response(response.error()));
       });
     };
-    router.add({method, fmt::format("{}{}", kPrefix, path), permission, std::move(answer), body_max});
+    router.add({method, fmt::format("{}{}", kPrefix, path), permission, std::move(answer), body_max, net::RouteDoc{.foreign = true}});
   };
   const std::size_t small = context.settings.json_body_max;
   add("PUT", "artifacts/{rest*}", Permission::kRunner, put, context.settings.artifact_body_max);

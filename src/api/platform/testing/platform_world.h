@@ -10,6 +10,7 @@
 #include "api/platform/logs.h"
 #include "base/testing/manual_executor.h"
 #include "jobs/testing/service_world.h"
+#include "net/testing/api_conformance.h"
 #include "net/testing/fake_responder.h"
 #include "store/testing/fake_log_store.h"
 
@@ -59,10 +60,13 @@ class PlatformWorld : public jobs::testing::ServiceWorld {
     settle();
     return answer;
   }
-  net::Response call(net::Request made) {
-    const net::testing::FakeAnswerPtr answer = begin(std::move(made));
+  /// The answer, which is held against the description of its route.
+  net::Response call(const net::Request& made) {
+    const net::testing::FakeAnswerPtr answer = begin(made);
     EXPECT_TRUE(answer->answered()) << "the call waits";
-    return answer->answered() ? *answer->wait() : net::Response{0, {}, ""};
+    if (!answer->answered()) return net::Response{0, {}, ""};
+    EXPECT_EQ(net::testing::ApiConformance(router).fault(made, *answer->wait()), "");
+    return *answer->wait();
   }
   net::Response call(std::string method, std::string_view target, std::string body = {},
                      const std::vector<std::pair<std::string, std::string>>& headers = {}) {

@@ -1,0 +1,82 @@
+#include "api/platform/job_control.h"
+
+#include <gtest/gtest.h>
+
+#include "api/platform/jobs.h"
+#include "api/platform/testing/platform_world.h"
+
+namespace trainyard::api {
+namespace {
+
+class JobControlTest : public testing::PlatformWorld {
+ protected:
+  JobControlTest() {
+    add_job_routes(router, context());
+    add_job_control_routes(router, context());
+  }
+  void submit(const std::string& fields = {}) { json("POST", "/api/v1/jobs", R"({"command":["work"])" + fields + "}"); }
+};
+
+TEST_F(JobControlTest, held_job_waits_until_it_is_released) {
+  submit(R"(,"hold":true)");
+  EXPECT_EQ(json("GET", "/api/v1/jobs/1")["state"].text(), "QUEUED");
+  EXPECT_EQ(json("POST", "/api/v1/jobs/1/release")["state"].text(), "STARTING");
+}
+
+TEST_F(JobControlTest, priority_is_changed_and_checked) {
+  submit(R"(,"hold":true)");
+  EXPECT_EQ(json("POST", "/api/v1/jobs/1/priority", R"({"priority":7})")["priority"].as_int().value(), 7);
+  EXPECT_EQ(call("POST", "/api/v1/jobs/1/priority", R"({"priority":"high"})").status, 400);
+  EXPECT_EQ(call("POST", "/api/v1/jobs/1/priority", "{}").status, 400);
+}
+
+TEST_F(JobControlTest, ended_job_is_retried_as_a_new_one) {
+  submit();
+  EXPECT_EQ(call("POST", "/api/v1/jobs/1/retry").status, 409) << "it has not ended";
+  json("DELETE", "/api/v1/jobs/1");
+  exits(rank(JobId(1), 1), jobs::testing::exit_with(1));
+  settle();
+  const net::Response again = call("POST", "/api/v1/jobs/1/retry");
+  EXPECT_EQ(again.status, 201) << again.body;
+  EXPECT_EQ(parse_json(again.body).value()["retried_from"].text(), "1");
+  EXPECT_EQ(json("GET", "/api/v1/jobs/1/attempts")["attempts"].items().size(), 1u);
+}
+
+TEST_F(JobControlTest, batch_is_taken_whole_or_not_at_all) {
+  const net::Response made = call("POST", "/api/v1/jobs:batch", R"({"jobs":[{"command":["a"]},{"command":["b"]}]})");
+  EXPECT_EQ(made.status, 201) << made.body;
+  EXPECT_EQ(parse_json(made.body).value()["ids"].items().size(), 2u);
+  EXPECT_EQ(call("POST", "/api/v1/jobs:batch", R"({"jobs":[{"command":["a"]},{"comand":["b"]}]})").status, 400);
+  EXPECT_EQ(call("POST", "/api/v1/jobs:batch", R"({"jobs":[]})").status, 400);
+  EXPECT_EQ(call("GET", "/api/v1/jobs/3").status, 404);
+}
+
+TEST_F(JobControlTest, runner_controls_its_own_jobs_and_an_operator_those_of_others) {
+  submit(R"(,"hold":true)");
+  authorizer.principal = {.name = "bob", .role = "runner"};
+  EXPECT_EQ(call("POST", "/api/v1/jobs/1/release").status, 403);
+  EXPECT_EQ(call("DELETE", "/api/v1/jobs/1").status, 403);
+  authorizer.principal = {.name = "bob", .role = "operator"};
+  EXPECT_EQ(call("POST", "/api/v1/jobs/1/release").status, 200);
+}
+
+TEST_F(JobControlTest, attempts_submit_and_change_nothing) {
+  submit();
+  authorizer.principal = {.name = "job:1/1", .role = "runner"};
+  EXPECT_EQ(call("POST", "/api/v1/jobs", R"({"command":["work"]})").status, 403);
+  EXPECT_EQ(call("POST", "/api/v1/jobs:batch", R"({"jobs":[{"command":["a"]}]})").status, 403);
+  EXPECT_EQ(call("DELETE", "/api/v1/jobs/1").status, 403);
+  EXPECT_EQ(call("GET", "/api/v1/jobs/1").status, 200);
+}
+
+TEST_F(JobControlTest, job_of_another_namespace_is_unknown) {
+  submit(R"(,"namespace":"vision")");
+  authorizer.principal = {.name = "bob", .role = "agent", .grants = {{"nlp", "admin"}}};
+  for (const char* verb : {"hold", "release", "checkpoint", "preempt", "retry"}) {
+    EXPECT_EQ(call("POST", std::string("/api/v1/jobs/1/") + verb).status, 404) << verb;
+  }
+  EXPECT_EQ(call("GET", "/api/v1/jobs/1/attempts").status, 404);
+}
+
+}  // namespace
+}  // namespace trainyard::api

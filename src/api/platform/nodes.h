@@ -1,0 +1,25 @@
+#pragma once
+#include <functional>
+
+#include "api/platform/job_context.h"
+#include "cluster/node_intents.h"
+#include "exec/execution_backend.h"
+#include "net/router.h"
+
+namespace trainyard::api {
+
+/// What the routes of nodes work on; all of it outlives the HTTP server. `strand` owns the backend, `writes` may block.
+struct NodeContext {
+  Executor& strand;
+  Executor& writes;
+  Clock& clock;
+  exec::ExecutionBackend& backend;
+  cluster::NodeIntents& intents;
+  /// Tells the backend what an operator wants of a node. Called on the strand, after it is durable.
+  std::function<void(const NodeName&, exec::NodeState, const std::string& why)> set_state;
+};
+
+/// Adds GET /api/v1/nodes, GET /api/v1/nodes/{name}, POST /api/v1/nodes/{name}/cordon, uncordon and drain, and GET /api/v1/pools.
+void add_node_routes(net::Router& router, NodeContext context);
+
+}  // namespace trainyard::api

@@ -1,0 +1,76 @@
+#include "api/platform/nodes.h"
+
+#include "adapters/sqlite/testing/temporary_database.h"
+#include "api/platform/testing/platform_world.h"
+
+namespace trainyard::api {
+namespace {
+
+class NodeRoutesTest : public testing::PlatformWorld {
+ protected:
+  NodeRoutesTest() {
+    EXPECT_TRUE(store::migrate(files.database(), "node_intent", cluster::node_intent_migrations()).ok());
+    add_node_routes(router, {.strand = strand,
+                             .writes = reads,
+                             .clock = clock,
+                             .backend = backend,
+                             .intents = intents,
+                             .set_state = [this](const NodeName& name, exec::NodeState state, const std::string& why) {
+                               for (exec::NodeView& view : backend.views) {
+                                 if (view.name != name) continue;
+                                 view.state = state;
+                                 view.schedulable = state == exec::NodeState::kReady;
+                                 view.state_reason = why;
+                               }
+                             }});
+  }
+
+  adapters::sqlite::testing::TemporaryDatabase files;
+  cluster::NodeIntents intents{files.database()};
+};
+
+TEST_F(NodeRoutesTest, nodes_are_listed_with_what_they_have) {
+  backend.views[0].facts.labels = {{"zone", "west"}};
+  backend.views[0].facts.gpus = {{0, "GPU-1", "A100", std::int64_t{80} << 30}};
+  const Document nodes = json("GET", "/api/v1/nodes");
+  ASSERT_EQ(nodes["nodes"].items().size(), 2u);
+  const Document& first = nodes["nodes"].items()[0];
+  EXPECT_EQ(first["name"].text(), "a");
+  EXPECT_EQ(first["state"].text(), "ready");
+  EXPECT_EQ(first["cpu"].as_double().value(), 4);
+  EXPECT_EQ(first["labels"]["zone"].text(), "west");
+  EXPECT_EQ(first["gpus"].items()[0]["memory"].text(), "80GiB");
+}
+
+TEST_F(NodeRoutesTest, drained_node_says_so_and_the_intent_is_kept_until_it_is_taken_back) {
+  const Document drained = json("POST", "/api/v1/nodes/a/drain", R"({"reason": "new memory"})");
+  EXPECT_EQ(drained["state"].text(), "draining");
+  EXPECT_EQ(drained["reason"].text(), "new memory");
+  ASSERT_EQ(intents.list()->size(), 1u);
+  EXPECT_EQ(intents.list()->front().by, "ann");
+  EXPECT_EQ(json("GET", "/api/v1/pools")["pools"].items()[0]["ready"].as_int().value(), 1);
+
+  EXPECT_EQ(json("POST", "/api/v1/nodes/a/uncordon")["state"].text(), "ready");
+  EXPECT_TRUE(intents.list()->empty());
+  EXPECT_EQ(json("POST", "/api/v1/nodes/b/cordon")["state"].text(), "cordoned");
+}
+
+TEST_F(NodeRoutesTest, unknown_node_and_malformed_body_are_refused) {
+  EXPECT_EQ(call("GET", "/api/v1/nodes/nowhere").status, 404);
+  EXPECT_EQ(call("POST", "/api/v1/nodes/nowhere/drain").status, 404);
+  EXPECT_EQ(call("POST", "/api/v1/nodes/a/drain", R"({"resaon": "x"})").status, 400);
+  EXPECT_TRUE(intents.list()->empty());
+}
+
+TEST_F(NodeRoutesTest, every_route_asks_for_its_role) {
+  EXPECT_EQ(statuses("GET", "/api/v1/nodes"), "401 200 200 200 200");
+  EXPECT_EQ(statuses("GET", "/api/v1/nodes/a"), "401 200 200 200 200");
+  EXPECT_EQ(statuses("GET", "/api/v1/pools"), "401 200 200 200 200");
+  for (const char* change : {"cordon", "drain", "uncordon"}) {
+    EXPECT_EQ(statuses("POST", std::string("/api/v1/nodes/a/") + change), "401 403 403 200 200") << change;
+  }
+  EXPECT_EQ(router.routes().size(), 6u) << "a new route needs a line above";
+}
+
+}  // namespace
+}  // namespace trainyard::api

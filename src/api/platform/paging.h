@@ -1,0 +1,35 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/describe.h"
+#include "net/route_doc.h"
+
+namespace trainyard::api {
+
+/// The place where the next page begins, as clients see it: opaque, checked, and good for the same question only. `question` is all that
+/// the pages depend on, e.g. filter and order; `position` is the caller's own.
+std::string make_cursor(std::string_view question, std::string_view position);
+/// The position. Errors: INVALID_ARGUMENT "page.cursor" for a text that is no cursor, "page.other_question" for the cursor of another
+/// question.
+Result<std::string> read_cursor(std::string_view cursor, std::string_view question);
+
+/// The usual parameters of lists.
+net::ParameterDoc limit_parameter(std::int64_t fallback = 100, std::int64_t max = 1'000);
+net::ParameterDoc cursor_parameter();
+net::ParameterDoc fields_parameter();
+
+/// The names of the fields of a described struct, in order.
+std::vector<std::string> field_names(const DescribeFunction& describe);
+template <Described T>
+std::vector<std::string> field_names() {
+  T value;
+  return field_names([&value](FieldVisitor& fields) { value.describe(fields); });
+}
+
+/// Leaves the members that `fields=a,b` names in each item of a list; an empty text leaves all. Errors: INVALID_ARGUMENT "query.fields"
+/// with the nearest of the `known` names.
+Result<Document> select_fields(Document items, std::string_view fields, const std::vector<std::string>& known);
+
+}  // namespace trainyard::api

@@ -1,0 +1,64 @@
+#include "apps/server/access_control.h"
+
+namespace trainyard::apps {
+namespace {
+
+constexpr Duration kSweepEvery = std::chrono::seconds(2);
+
+}  // namespace
+
+AccessControl::AccessControl(Settings settings, Deps deps)
+    : settings_(std::move(settings)),
+      deps_(deps),
+      tokens_(settings_.installation_key, deps.clock),
+      sessions_({}, deps.clock),
+      callers_(tokens_, sessions_, settings_.installation_key),
+      users_(deps.database, deps.clock),
+      audit_(deps.writes, users_),
+      denials_(audit_, deps.clock),
+      service_({}, {.repository = users_, .identities = tokens_.identities(), .audit = audit_, .clock = deps.clock},
+               [this](const access::Revocation& over) {
+                 if (router_ != nullptr) router_->end_streams([&over](const net::Principal& who) { return over.concerns(who); });
+               }) {}
+
+Result<std::unique_ptr<AccessControl>> AccessControl::make(Settings settings, Deps deps) {
+  std::unique_ptr<AccessControl> control(new AccessControl(std::move(settings), deps));
+  const Settings& given = control->settings_;
+  if (given.open) {
+    ASSIGN_OR_RETURN(control->anyone_, access::LoopbackAuthorizer::make(given.host));
+  }
+  control->tokens_.add_token(given.admin_token, {"admin", "admin"});
+  if (given.read_only) return control;
+  TRY(control->service_.start());
+  control->tokens_.observe_use([raw = control.get()](const std::string& id, TimePoint now) {
+    raw->deps_.writes.post([raw, id, now] { raw->service_.token_was_used(id, now); });
+  });
+  return control;
+}
+
+void AccessControl::watch(net::Router& router) {
+  router_ = &router;
+  if (settings_.read_only) return;
+  router.observe_denials(
+      [this](const net::Request& request, const net::Principal& principal, const Error& error) { denials_(request, principal, error); });
+}
+
+void AccessControl::start_sweeping() {
+  deps_.strand.post_at(deps_.clock.monotonic_now() + kSweepEvery, [this, alive = alive_] {
+    if (!*alive) return;
+    deps_.writes.post([this, alive] {
+      if (*alive) service_.sweep();
+    });
+    start_sweeping();
+  });
+}
+
+Result<net::Principal> AccessControl::authenticate(const net::Request& request) {
+  Result<net::Principal> caller = callers_.authenticate(request);
+  const bool stranger = !caller.ok() && caller.error().id == "auth.missing";
+  return stranger && anyone_ ? anyone_->authenticate(request) : caller;
+}
+
+bool AccessControl::is_current(const net::Principal& principal) const { return tokens_.is_current(principal); }
+
+}  // namespace trainyard::apps

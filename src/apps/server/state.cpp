@@ -1,0 +1,159 @@
+#include "apps/server/state.h"
+
+#include <fmt/format.h>
+
+#include "access/secret_file.h"
+#include "access/token_authorizer.h"
+#include "access/user_repository.h"
+#include "adapters/localfs/local_log_store.h"
+#include "adapters/localfs/local_object_store.h"
+#include "adapters/postgres/postgres_database.h"
+#include "adapters/postgres/postgres_job_ledger.h"
+#include "adapters/redis/redis_job_ledger.h"
+#include "adapters/sqlite/sqlite_database.h"
+#include "adapters/sqlite/sqlite_job_ledger.h"
+#include "base/rng.h"
+#include "cluster/leader_election.h"
+#include "cluster/node_intents.h"
+#include "data/catalog.h"
+#include "jobs/job_history.h"
+#include "store/state_url.h"
+#include "track/schema.h"
+#include "workflow/workflow_repository.h"
+
+namespace trainyard::apps {
+namespace {
+
+/// Facts about the installation as a whole, kept where every process of it finds them.
+const std::vector<store::Migration>& installation_migrations() {
+  static const std::vector<store::Migration> migrations{{1, "CREATE TABLE installation (name TEXT PRIMARY KEY, value TEXT NOT NULL)"}};
+  return migrations;
+}
+
+/// A server that starts on a full disk still shows what it has. A new directory has nothing to show.
+Result<std::optional<Error>> check_room(const DataDirectory& directory) {
+  Result<void> room = directory.probe_room();
+  if (room.ok()) return std::optional<Error>();
+  Error full = std::move(room).error();
+  if (full.id != "io.disk_full" || !file_exists(directory.path("trainyard.db")))
+    return std::move(full).with_context("writing to " + directory.root());
+  return std::optional<Error>(unavailable(
+      "server.read_only",
+      fmt::format("the disk was full when the server started, so it only reads; make room and restart the server; directory: {}",
+                  directory.root())));
+}
+
+bool has_bytes(const std::string& path) { return file_size(path).value_or(0) > 0; }
+
+/// The ledger is made first. Without it the numbers of jobs would begin again and meet the checkpoints and logs of others.
+Result<void> check_ledger_is_there(const DataDirectory& directory) {
+  const std::string ledger = directory.path("ledger.db");
+  if (has_bytes(ledger) || has_bytes(ledger + "-wal") || !has_bytes(directory.path("trainyard.db"))) return {};
+  return data_loss(
+      "ledger.missing",
+      "the ledger of jobs is gone or empty while the other database is there: restore it from a backup, or start in another data "
+      "directory with --data: " +
+          ledger);
+}
+
+/// A URL, or the file of that name in the data directory.
+Result<store::StateUrl> url_of(const std::string& setting, const DataDirectory& directory, std::string_view file) {
+  if (!setting.empty()) return store::parse_state_url(setting);
+  store::StateUrl url;
+  url.path = directory.path(file);
+  return url;
+}
+
+std::string name_of(const store::StateUrl& url) { return url.kind == store::StateKind::kSqlite ? url.path : url.redacted(); }
+
+Result<std::unique_ptr<store::JobLedger>> open_ledger(const store::StateUrl& url, const std::string& text, bool read_only) {
+  switch (url.kind) {
+    case store::StateKind::kSqlite:
+      return adapters::sqlite::make_sqlite_job_ledger({.path = url.path, .read_only = read_only});
+    case store::StateKind::kPostgres:
+      return adapters::postgres::make_postgres_job_ledger({.url = text});
+    case store::StateKind::kRedis:
+      return adapters::redis::make_redis_job_ledger({.url = text});
+  }
+  return internal_error("state.url", "a kind of state that is not known");
+}
+
+Result<std::unique_ptr<store::Database>> open_database(const store::StateUrl& url, const std::string& text, bool read_only) {
+  switch (url.kind) {
+    case store::StateKind::kSqlite:
+      return adapters::sqlite::make_sqlite_database({.path = url.path, .read_only = read_only});
+    case store::StateKind::kPostgres:
+      return adapters::postgres::make_postgres_database({.url = text});
+    case store::StateKind::kRedis:
+      return invalid_argument("state.url",
+                              "Redis can keep the jobs (--state) and not what is relational; give --database sqlite:///path or "
+                              "postgresql://host/database: " +
+                                  url.redacted());
+  }
+  return internal_error("state.url", "a kind of state that is not known");
+}
+
+Result<void> migrate_all(store::Database& database) {
+  TRY(store::migrate(database, "installation", installation_migrations()));
+  TRY(store::migrate(database, "catalog", data::catalog_migrations()));
+  TRY(store::migrate(database, "workflow", workflow::workflow_migrations()));
+  TRY(store::migrate(database, "access", access::access_migrations()));
+  TRY(store::migrate(database, "job_history", jobs::job_history_migrations()));
+  TRY(store::migrate(database, "node_intent", cluster::node_intent_migrations()));
+  TRY(store::migrate(database, "election", cluster::election_migrations()));
+  return track::prepare_tracking(database, SystemClock());
+}
+
+/// The value under `name`, which is `fresh` when there was none.
+Result<std::string> remember(store::Database& database, const std::string& name, const std::string& fresh) {
+  std::string value;
+  const auto work = [&](store::Connection& sql) -> Result<void> {
+    TRY(sql.execute("INSERT INTO installation (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", {name, fresh}));
+    ASSIGN_OR_RETURN(const std::vector<store::Row> rows, sql.query("SELECT value FROM installation WHERE name = ?", {name}));
+    value = rows.front().text(0);
+    return {};
+  };
+  TRY(database.write(work));
+  return value;
+}
+
+/// The database outlives any one ledger file: with another ledger the numbers of jobs would begin again.
+Result<void> check_ledger_belongs(const State& state) {
+  ASSIGN_OR_RETURN(const std::string known, remember(*state.database, "ledger", state.ledger_name));
+  if (known == state.ledger_name) return {};
+  return failed_precondition("state.other_ledger",
+                             fmt::format("this database belongs to the jobs of another ledger, so that both would be confused; start with "
+                                         "--state for the first, or with another --database; its ledger: {}; this one: {}",
+                                         known, state.ledger_name));
+}
+
+}  // namespace
+
+Result<State> open_state(const DataDirectory& directory, const StateSettings& settings) {
+  State state;
+  ASSIGN_OR_RETURN(const store::StateUrl ledger, url_of(settings.ledger, directory, "ledger.db"));
+  ASSIGN_OR_RETURN(const store::StateUrl database, url_of(settings.database, directory, "trainyard.db"));
+  if (settings.ledger.empty() && settings.database.empty()) TRY(check_ledger_is_there(directory));
+  ASSIGN_OR_RETURN(state.disk_full, check_room(directory));
+  const bool read_only = state.disk_full.has_value();
+  state.ledger_name = name_of(ledger);
+  state.database_name = name_of(database);
+  state.shared_database = database.kind == store::StateKind::kPostgres;
+  ASSIGN_OR_RETURN(state.admin_token, access::load_or_create_token(directory.path("token"), access::make_personal_token));
+  ASSIGN_OR_RETURN(state.installation_key,
+                   access::load_or_create_token(directory.path("installation.key"), [] { return secure_random_hex(32); }));
+  ASSIGN_OR_RETURN(state.ledger, open_ledger(ledger, settings.ledger, read_only));
+  ASSIGN_OR_RETURN(state.database, open_database(database, settings.database, read_only));
+  ASSIGN_OR_RETURN(state.objects, adapters::localfs::make_local_object_store(directory.path("objects")));
+  ASSIGN_OR_RETURN(state.logs, adapters::localfs::make_local_log_store(directory.path("logs")));
+  if (read_only) return state;
+  TRY(migrate_all(*state.database));
+  // A ledger in the data directory moves with it.
+  if (!settings.ledger.empty() || !settings.database.empty()) TRY(check_ledger_belongs(state));
+  if (state.shared_database) {
+    ASSIGN_OR_RETURN(state.installation_key, remember(*state.database, "key", state.installation_key));
+  }
+  return state;
+}
+
+}  // namespace trainyard::apps
