@@ -1,5 +1,6 @@
 // Measures how many job upserts a second the ledger makes durable, and how fast a large one is recovered.
-// Usage: ledger_bench [seconds] [batch] [directory]. Prints one JSON line. Times are of the monotonic clock.
+// Usage: ledger_bench [seconds] [batch] [directory] [--state URL]. Prints one JSON line. Times are of the monotonic clock.
+// With --state the ledger is that one, which is empty and belongs to nobody else; without it a SQLite file in the directory.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,9 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "adapters/postgres/postgres_job_ledger.h"
+#include "adapters/redis/redis_job_ledger.h"
 #include "adapters/sqlite/sqlite_job_ledger.h"
 #include "base/file.h"
 #include "base/time.h"
+#include "store/state_url.h"
 
 namespace trainyard {
 namespace {
@@ -72,46 +76,100 @@ std::string json_of(std::string_view name, Measured measured) {
                      name, static_cast<double>(measured.jobs) / measured.seconds, at(0.5), at(0.99), at(1));
 }
 
-Result<std::string> measure(const std::string& directory, double seconds, std::size_t batch_size) {
-  const SystemClock clock;
-  const std::string path = directory + "/ledger.db";
+struct Options {
+  double seconds = 2;
+  std::size_t batch = 1000;
+  std::string directory;
+  std::string state;
+};
+
+Result<std::unique_ptr<store::JobLedger>> open_ledger(const std::string& state) {
+  ASSIGN_OR_RETURN(const store::StateUrl url, store::parse_state_url(state));
+  switch (url.kind) {
+    case store::StateKind::kSqlite:
+      return adapters::sqlite::make_sqlite_job_ledger({.path = url.path});
+    case store::StateKind::kPostgres:
+      return adapters::postgres::make_postgres_job_ledger({.url = state});
+    case store::StateKind::kRedis:
+      return adapters::redis::make_redis_job_ledger({.url = state});
+  }
+  return internal_error("bench.state", "a kind of ledger is unknown here");
+}
+
+/// A ledger that holds nothing yet.
+Result<std::unique_ptr<store::JobLedger>> open_empty_ledger(const std::string& state) {
+  ASSIGN_OR_RETURN(std::unique_ptr<store::JobLedger> ledger, open_ledger(state));
+  ASSIGN_OR_RETURN(const store::LedgerRecovery recovery, ledger->recover());
+  if (recovery.last_job.valid()) return failed_precondition("bench.not_empty", "the ledger holds jobs, name another one");
+  return ledger;
+}
+
+Result<std::string> measure_writes(const std::string& state, const Clock& clock, const Options& options) {
   std::uint64_t no_events = 0;
   std::uint64_t next_event = 1;
-  ASSIGN_OR_RETURN(std::unique_ptr<store::JobLedger> ledger, adapters::sqlite::make_sqlite_job_ledger({.path = path}));
-  ASSIGN_OR_RETURN(const Measured inserted, write_jobs(*ledger, clock, seconds, 1'000'000, batch_size, true, no_events));
-  ASSIGN_OR_RETURN(const Measured updated, write_jobs(*ledger, clock, seconds, inserted.jobs, batch_size, false, no_events));
-  ASSIGN_OR_RETURN(const Measured with_events, write_jobs(*ledger, clock, seconds, inserted.jobs, batch_size, true, next_event));
+  const double seconds = options.seconds;
+  ASSIGN_OR_RETURN(const std::unique_ptr<store::JobLedger> ledger, open_empty_ledger(state));
+  ASSIGN_OR_RETURN(const Measured inserted, write_jobs(*ledger, clock, seconds, 1'000'000, options.batch, true, no_events));
+  ASSIGN_OR_RETURN(const Measured updated, write_jobs(*ledger, clock, seconds, inserted.jobs, options.batch, false, no_events));
+  ASSIGN_OR_RETURN(const Measured with_events, write_jobs(*ledger, clock, seconds, inserted.jobs, options.batch, true, next_event));
   ASSIGN_OR_RETURN(const Measured single, write_jobs(*ledger, clock, seconds / 2, 5'000, 1, true, next_event));
+  return fmt::format("{},{},{},{}", json_of("insert", inserted), json_of("update", updated), json_of("update_with_event", with_events),
+                     json_of("single", single));
+}
 
-  ledger.reset();
-  const std::string recovered_path = directory + "/recovered.db";
-  ASSIGN_OR_RETURN(ledger, adapters::sqlite::make_sqlite_job_ledger({.path = recovered_path}));
-  next_event = 1;
-  ASSIGN_OR_RETURN(const Measured prepared, write_jobs(*ledger, clock, 60, 100'000, 10'000, true, next_event));
-  ledger.reset();
+Result<std::string> measure_recovery(const std::string& state, const Clock& clock) {
   const MonotonicPoint opening = clock.monotonic_now();
-  ASSIGN_OR_RETURN(ledger, adapters::sqlite::make_sqlite_job_ledger({.path = recovered_path}));
+  ASSIGN_OR_RETURN(const std::unique_ptr<store::JobLedger> ledger, open_ledger(state));
   const MonotonicPoint opened = clock.monotonic_now();
   ASSIGN_OR_RETURN(const store::LedgerRecovery recovery, ledger->recover());
   const MonotonicPoint recovered = clock.monotonic_now();
-  return fmt::format(
-      R"({{"bench":"ledger","batch":{},"body_bytes":{},{},{},{},{},"recovered_jobs":{},"open_ms":{:.1f},"recover_ms":{:.1f}}})", batch_size,
-      kBodyBytes, json_of("insert", inserted), json_of("update", updated), json_of("update_with_event", with_events),
-      json_of("single", single), recovery.live_jobs.size(), seconds_between(opening, opened) * 1e3,
-      seconds_between(opened, recovered) * 1e3);
+  return fmt::format(R"("recovered_jobs":{},"open_ms":{:.1f},"recover_ms":{:.1f})", recovery.live_jobs.size(),
+                     seconds_between(opening, opened) * 1e3, seconds_between(opened, recovered) * 1e3);
+}
+
+Result<void> fill(const std::string& state, const Clock& clock) {
+  std::uint64_t next_event = 1;
+  ASSIGN_OR_RETURN(const std::unique_ptr<store::JobLedger> ledger, open_empty_ledger(state));
+  TRY(write_jobs(*ledger, clock, 60, 100'000, 10'000, true, next_event));
+  return {};
+}
+
+Result<std::string> measure(const Options& options) {
+  const SystemClock clock;
+  const bool own_files = options.state.empty();
+  const std::string written = own_files ? "sqlite://" + options.directory + "/ledger.db" : options.state;
+  ASSIGN_OR_RETURN(const std::string writes, measure_writes(written, clock, options));
+  // In a server the jobs that were written are recovered, in a file always as many.
+  const std::string recovered = own_files ? "sqlite://" + options.directory + "/recovered.db" : options.state;
+  if (own_files) TRY(fill(recovered, clock));
+  ASSIGN_OR_RETURN(const std::string recovery, measure_recovery(recovered, clock));
+  return fmt::format(R"({{"bench":"ledger","state":"{}","batch":{},"body_bytes":{},{},{}}})",
+                     own_files ? "sqlite" : options.state.substr(0, options.state.find(':')), options.batch, kBodyBytes, writes, recovery);
+}
+
+Result<Options> options_of(int argc, char** argv) {
+  Options options;
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (const auto state = std::find(words.begin(), words.end(), "--state"); state != words.end()) {
+    if (state + 1 == words.end()) return invalid_argument("bench.state", "--state takes a URL");
+    options.state = *(state + 1);
+    words.erase(state, state + 2);
+  }
+  if (!words.empty()) options.seconds = std::atof(words[0].c_str());
+  if (words.size() > 1) options.batch = static_cast<std::size_t>(std::atoll(words[1].c_str()));
+  if (words.size() > 2) options.directory = words[2];
+  if (options.batch == 0) return invalid_argument("bench.batch", "a batch holds at least one job");
+  return options;
 }
 
 Result<std::string> run(int argc, char** argv) {
-  const double seconds = argc > 1 ? std::atof(argv[1]) : 2;
-  const auto batch_size = static_cast<std::size_t>(argc > 2 ? std::atoll(argv[2]) : 1000);
-  std::string directory = argc > 3 ? argv[3] : "";
-  if (batch_size == 0) return invalid_argument("bench.batch", "a batch holds at least one job");
-  const bool temporary = directory.empty();
+  ASSIGN_OR_RETURN(Options options, options_of(argc, argv));
+  const bool temporary = options.directory.empty();
   if (temporary) {
-    ASSIGN_OR_RETURN(directory, make_temporary_directory("trainyard-ledger-bench-"));
+    ASSIGN_OR_RETURN(options.directory, make_temporary_directory("trainyard-ledger-bench-"));
   }
-  Result<std::string> line = measure(directory, seconds, batch_size);
-  if (temporary) TRY(remove_tree(directory));
+  Result<std::string> line = measure(options);
+  if (temporary) TRY(remove_tree(options.directory));
   return line;
 }
 

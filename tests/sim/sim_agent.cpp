@@ -14,7 +14,7 @@ SimAgent::SimAgent(Deps deps, Settings settings, std::uint64_t number, NodeName 
       settings_(settings),
       number_(number),
       log_(deps.world, "agent"),
-      driver_({std::move(node), "kernel", capacity},
+      driver_({node, "kernel", capacity, {.address = node.text}, "of " + node.text},
               {.link = *this, .spool = deps.spool, .clock = deps.world.clock, .log = log_, .tell_warden = [this](const Document& request) {
                  crash_point("before it told its warden");
                  const bool told = deps_.tell_warden(request);

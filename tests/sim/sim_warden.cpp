@@ -78,6 +78,11 @@ void SimWarden::handle(const Document& request) {
     if (!launch.ok()) return world_.history.tell(Broken{"a start request cannot be read: " + launch.error().describe()});
     return start(*launch);
   }
+  if (type == "prepare") {
+    const Result<exec::RankLaunch> launch = exec::rank_launch_from(request["launch"]);
+    if (!launch.ok()) return world_.history.tell(Broken{"a prepare request cannot be read: " + launch.error().describe()});
+    return prepare(launch->rank);
+  }
   const Result<RankKey> key = exec::rank_key_from(request["rank"]);
   if (!key.ok()) return world_.history.tell(Broken{"a request names no rank: " + type});
   if (type == "stop") return request_stop(*key, Duration(request.int_or("grace_us", 0).value_or(0)));
@@ -97,6 +102,7 @@ std::vector<exec::WardenRank> SimWarden::ranks() const {
 void SimWarden::die(bool power_fails) {
   *alive_ = false;
   for (auto& [key, rank] : ranks_) {
+    if (rank.seen.observation.phase == Phase::kPrepared) continue;
     if (rank.alive) world_.history.tell(RankEnded{key, node_, 137, EndedBy::kNode});
     SpooledRank& spooled = spool_.ranks.at(key);
     if (spooled.exit) continue;
@@ -132,10 +138,23 @@ SimWarden::Plan SimWarden::draw_plan(const exec::RankLaunch& launch) {
   return plan;
 }
 
+/// Nothing of it is in the spool: the next warden does not know it.
+void SimWarden::prepare(const RankKey& key) {
+  if (const auto known = ranks_.find(key); known != ranks_.end()) return listener_.on_rank(known->second.seen);
+  exec::RankObservation& seen = ranks_[key].seen.observation;
+  seen.rank = key;
+  seen.phase = Phase::kPrepared;
+  seen.started_at = world_.clock.now();
+  if (key.rank == 0) seen.port = static_cast<std::uint16_t>(10'000 + world_.rng.below(10'000));
+  listener_.on_rank(ranks_.at(key).seen);
+}
+
 void SimWarden::start(const exec::RankLaunch& launch) {
   const RankKey key = launch.rank;
-  if (const auto known = ranks_.find(key); known != ranks_.end()) return listener_.on_rank(known->second.seen);
+  const auto known = ranks_.find(key);
+  if (known != ranks_.end() && known->second.seen.observation.phase != Phase::kPrepared) return listener_.on_rank(known->second.seen);
   Rank& rank = ranks_[key];
+  rank.seen.observation.phase = Phase::kStarting;
   rank.plan = draw_plan(launch);
   rank.alive = true;
   rank.seen.observation.rank = key;
@@ -194,7 +213,7 @@ void SimWarden::grown(const RankKey& key) {
 
 void SimWarden::request_stop(const RankKey& key, Duration grace) {
   const auto found = ranks_.find(key);
-  if (found == ranks_.end()) {
+  if (found == ranks_.end() || found->second.seen.observation.phase == Phase::kPrepared) {
     // The stop came before the start: a start that comes later finds the end.
     exec::RankExit exit = killed_by(15);
     exit.stop_requested = true;

@@ -79,6 +79,7 @@ class SimWarden {
 
   Plan draw_plan(const exec::RankLaunch& launch);
   void recover(const RankKey& key, SpooledRank& spooled);
+  void prepare(const RankKey& key);
   void start(const exec::RankLaunch& launch);
   void run(const RankKey& key);
   void write_log_line(const RankKey& key);
