@@ -40,7 +40,7 @@ backend: ## Serve the API on 127.0.0.1:8000 without a token: queue on Redis, eve
 	  --kubernetes $(if $(filter true,$(USE_K8S)),apply,preview)
 
 orchestrator: ## Run the jobs of the backend on this machine, as a process of its own
-	@exec build/release/bin/trainyard agent --join http://127.0.0.1:8000 --data "$(INFRA)/orchestrator"
+	@exec build/release/bin/trainyard agent --join http://127.0.0.1:8000 --auth none --data "$(INFRA)/orchestrator"
 
 trainer: ## Train a small model without a server
 	@mkdir -p "$(INFRA)/trainer"

@@ -23,7 +23,7 @@ class BootstrapTest(PlantedTree):
     def setUp(self):
         super().setUp()
         os.makedirs(os.path.join(self.root, "tools"))
-        for name in ("bootstrap", "timed", "unpack_wheel.py", "packages.txt", "packages-test.txt"):
+        for name in ("bootstrap", "timed", "unpack_wheel.py", "packages.txt", "packages-test.txt", "packages-infra.txt"):
             shutil.copy(os.path.join(ROOT, "tools", name), os.path.join(self.root, "tools", name))
         os.makedirs(os.path.join(self.root, "index"))
         self.plant_lock(self.make_wheel(WHEEL, {"pyarrow/include/arrow/api.h": "// header\n",

@@ -166,8 +166,9 @@ void SimWarden::start(const exec::RankLaunch& launch) {
 }
 
 void SimWarden::run(const RankKey& key) {
-  Rank& rank = ranks_.at(key);
-  if (!rank.alive) return;
+  const auto found = ranks_.find(key);  // It may have been killed and forgotten meanwhile.
+  if (found == ranks_.end() || !found->second.alive) return;
+  Rank& rank = found->second;
   rank.seen.observation.phase = Phase::kRunning;
   const Plan& plan = rank.plan;
   const auto spread = [&](std::uint64_t lines, void (SimWarden::*write)(const RankKey&)) {

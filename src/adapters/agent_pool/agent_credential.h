@@ -25,7 +25,7 @@ class CredentialSource {
   virtual Result<std::string> token() = 0;
 };
 
-/// A token that never changes.
+/// A token that never changes; an empty one is not sent.
 class FixedCredential final : public CredentialSource {
  public:
   explicit FixedCredential(std::string token) : token_(std::move(token)) {}

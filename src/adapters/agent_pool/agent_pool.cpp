@@ -124,20 +124,18 @@ void AgentPool::try_release(const AttemptKey& attempt) {
   const auto found = barriers_.find(attempt);
   if (found == barriers_.end()) return;
   const Barrier barrier = found->second;
-  bool any_ended = false;
   bool all_started = true;
   for (const auto& [rank, name] : barrier.ranks) {
     const auto& wanted = nodes_.at(name).wanted;
     const auto here = wanted.find(rank);
     if (here == wanted.end() || !here->second.ready || here->second.lost) return;
-    any_ended |= here->second.ended;
+    if (here->second.failed) return;  // The gang dies with it: nobody else need start.
     all_started &= here->second.started;
   }
   if (all_started) {
     barriers_.erase(found);  // A server before this one released it.
     return;
   }
-  if (any_ended) return;  // The gang dies with it: nobody else need start.
   const auto& [first, first_node] = *barrier.ranks.begin();
   const std::string& address = nodes_.at(first_node).view.facts.address;
   if (address.empty()) {
@@ -380,6 +378,7 @@ void AgentPool::observe(Node& node, const exec::NodeObservation& observation) {
     if (seen.phase == Phase::kPrepared) continue;
     wanted.started = true;
     wanted.ended = wanted.ended || seen.exit.has_value();
+    wanted.failed = wanted.failed || (seen.exit && (seen.exit->code != 0 || !seen.exit->launch_error.empty()));
     wanted.seen_boot = observation.boot_id;
     if (observer_ == nullptr || seen.phase == Phase::kStarting) continue;
     if (!seen.exit || seen.exit->launch_error.empty()) observer_->on_rank_running(seen.rank, seen.started_at);

@@ -82,6 +82,7 @@ class AgentPool final : public exec::ExecutionBackend {
     bool started = false;   ///< Some warden had started it.
     bool ready = false;     ///< The newest report has it, prepared or further.
     bool ended = false;     ///< The node has reported its end.
+    bool failed = false;    ///< And it was no good one.
     std::uint16_t port = 0;
     bool lost = false;  ///< Reported as lost: what the node says of it counts no more, and it stays until it is forgotten.
   };

@@ -174,6 +174,16 @@ TEST_F(AdoptedGangTest, gang_of_which_a_part_was_released_is_released_with_the_p
   EXPECT_EQ(desired("b").launch.env.at("MASTER_PORT"), "20123");
 }
 
+TEST_F(AdoptedGangTest, rank_that_has_ended_well_meanwhile_lets_the_others_start) {
+  adopt({true, false});
+  world.has("a", key(0), Phase::kExited, 20'123);
+  world.agent("a").observation.ranks.back().exit = exec::RankExit{};
+  world.has("b", key(1), Phase::kPrepared);
+  world.sync_all();
+  EXPECT_TRUE(desired("b").released) << "it had been released with the other";
+  EXPECT_EQ(desired("b").launch.env.at("MASTER_PORT"), "20123");
+}
+
 TEST_F(AdoptedGangTest, gang_that_nobody_had_released_waits_for_all_of_it) {
   adopt({false, false});
   world.has("a", key(0), Phase::kPrepared, 20'123);

@@ -41,7 +41,7 @@ Result<Document> HttpLink::exchange(std::string method, std::string target, std:
   request.method = std::move(method);
   request.target = std::move(target);
   ASSIGN_OR_RETURN(const std::string token, credential_.token());
-  request.headers.set("Authorization", "Bearer " + token);
+  if (!token.empty()) request.headers.set("Authorization", "Bearer " + token);
   if (request.method == "POST") request.headers.set("Content-Type", "application/octet-stream");
   request.body = std::move(body);
   request.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(timeout);

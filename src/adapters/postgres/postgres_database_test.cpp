@@ -5,7 +5,7 @@
 #include <atomic>
 #include <thread>
 
-#include "adapters/postgres/testing/temporary_schema.h"
+#include "adapters/postgres/testing/tell.h"
 #include "store/testing/server_process.h"
 
 namespace trainyard::adapters::postgres {

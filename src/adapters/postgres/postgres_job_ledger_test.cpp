@@ -5,7 +5,7 @@
 #include <atomic>
 #include <thread>
 
-#include "adapters/postgres/testing/temporary_schema.h"
+#include "adapters/postgres/testing/tell.h"
 #include "base/failpoint.h"
 #include "store/testing/commit_and_wait.h"
 #include "store/testing/ledger_batches.h"

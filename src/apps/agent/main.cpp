@@ -35,6 +35,7 @@ constexpr Duration kWardenGrace = std::chrono::seconds(5);
 struct Options {
   std::string url;
   std::string token_file;
+  std::string auth = "token";
   std::string data;
   std::string node;
   std::string cpus;
@@ -50,20 +51,19 @@ struct Options {
 void add_options(CLI::App& app, Options& options) {
   app.add_option("--join", options.url, "Server to join, as http://host:port")->required();
   app.add_option("--token-file", options.token_file,
-                 "File that holds an access token, or a join token (ty_join_..), which is traded for a credential of this node's own and "
-                 "needed no more after that");
-  app.add_option("--data", options.data,
-                 "Directory for what runs here; default: $XDG_STATE_HOME/trainyard-agent or ~/.local/state/trainyard-agent");
+                 "File that holds an access token or a join token (ty_join_..); the latter is traded for a credential once");
+  app.add_option("--auth", options.auth, "none: the server takes everybody on this machine (--auth none); default: token")
+      ->check(CLI::IsMember({"token", "none"}));
+  app.add_option("--data", options.data, "Directory for what runs here; default: trainyard-agent in $XDG_STATE_HOME or ~/.local/state");
   app.add_option("--node", options.node, "Name of this node; default: the host's name");
   app.add_option("--pool", options.pool, "Pool this node belongs to; default: as the join token says, or \"default\"");
   app.add_option("--labels", options.labels, "Labels of this node, as k=v,k2=v2; os, arch and host are there by themselves");
   app.add_option("--cpus", options.cpus, "CPU to offer, as 4 or 3500m; default: all");
   app.add_option("--memory", options.memory, "Memory to offer, as 16GiB; default: all");
-  app.add_option("--gpus", options.gpus, "GPUs to offer: all, none, how many (2) or which ones (0,2; one alone as 2,); default: all");
-  app.add_option("--address", options.address,
-                 "Address where ranks on other nodes reach those here; default: the one this machine has towards the server");
+  app.add_option("--gpus", options.gpus, "GPUs to offer: all, none, how many (2) or which ones (0,2 or 2,); default: all");
+  app.add_option("--address", options.address, "Where ranks on other nodes reach those here; default: the address towards the server");
   app.add_flag("--drain-on-stop", options.drain_on_stop,
-               "At the end let the server move what runs here, then stop the warden too; without it what runs here goes on");
+               "At the end let the server move what runs here; without it what runs here goes on");
   app.add_option("--drain-deadline", options.drain_deadline, "How long that may take; what is left then is stopped")->capture_default_str();
 }
 
@@ -219,7 +219,9 @@ int run(const Options& options) {
   const std::string node = options.node.empty() ? host_name() : options.node;
   const MakeClient connect = [&options] { return net::make_http_client(options.url); };
   Result<std::unique_ptr<CredentialSource>> credential =
-      join({.data_dir = *data_dir, .node = node, .token = *token}, {.connect = connect, .clock = clock, .log = log}, signals);
+      options.auth == "none"
+          ? Result<std::unique_ptr<CredentialSource>>(std::make_unique<adapters::agent_pool::FixedCredential>(""))
+          : join({.data_dir = *data_dir, .node = node, .token = *token}, {.connect = connect, .clock = clock, .log = log}, signals);
   if (!credential.ok()) return fail(credential.error());
   const auto* own = dynamic_cast<const AgentCredential*>(credential->get());
   const Result<agent::AgentSettings> settings =

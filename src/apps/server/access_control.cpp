@@ -7,6 +7,22 @@ constexpr Duration kSweepEvery = std::chrono::seconds(2);
 
 }  // namespace
 
+void AttemptNamespaces::set(const AttemptKey& attempt, const std::string& name_space) {
+  const std::lock_guard lock(mutex_);
+  of_jobs_[attempt.job] = name_space;
+}
+
+void AttemptNamespaces::forget(JobId job) {
+  const std::lock_guard lock(mutex_);
+  of_jobs_.erase(job);
+}
+
+std::optional<std::string> AttemptNamespaces::find(const AttemptKey& attempt) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = of_jobs_.find(attempt.job);
+  return found == of_jobs_.end() ? std::nullopt : std::optional(found->second);
+}
+
 AccessControl::AccessControl(Settings settings, Deps deps)
     : settings_(std::move(settings)),
       deps_(deps),

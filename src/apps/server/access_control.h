@@ -1,6 +1,9 @@
 #pragma once
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "access/access_service.h"
@@ -10,6 +13,19 @@
 #include "store/database.h"
 
 namespace trainyard::apps {
+
+/// The namespaces that attempts work in: what their tokens count for. Thread-safe.
+class AttemptNamespaces {
+ public:
+  void set(const AttemptKey& attempt, const std::string& name_space);
+  /// Every attempt of the job is over.
+  void forget(JobId job);
+  std::optional<std::string> find(const AttemptKey& attempt) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<JobId, std::string> of_jobs_;  // guarded by mutex_
+};
 
 /// Who may do what at this server, put together: tokens, sessions of browsers, users and their grants, the audit. Everybody is the
 /// administrator with `open`, unless they show a token: then they are who it says, so that the fence of an attempt holds there too.

@@ -91,7 +91,7 @@ class StatusRequest : public std::enable_shared_from_this<StatusRequest> {
 };
 
 void start_page(const BrowserContext& context, const net::Request& request, const net::ResponderPtr& responder) {
-  if (!net::role_allows(request.principal.role, net::Permission::kViewer)) {
+  if (!net::may_anywhere(request.principal, net::Permission::kViewer)) {
     return responder->respond(start_page_for_strangers(context.callers, request));
   }
   std::make_shared<StatusRequest>(context, request, responder)->start();  // shared: each thread hands it to the next

@@ -80,7 +80,7 @@ exec::RankLaunch JobBuilder::build_rank(const jobs::Job& job, const std::string&
 exec::GangLaunch JobBuilder::build(const jobs::Job& job) {
   exec::GangLaunch launch;
   launch.attempt = {job.id, job.attempt.number};
-  const std::string token = issue_token_(launch.attempt);
+  const std::string token = issue_token_(job);
   for (std::uint32_t rank = 0; rank < job.attempt.ranks.size(); ++rank) {
     launch.nodes.push_back(job.attempt.ranks[rank].node);
     launch.ranks.push_back(build_rank(job, token, rank));

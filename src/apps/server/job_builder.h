@@ -15,7 +15,7 @@ class JobBuilder final : public jobs::AttemptBuilder {
     std::string checkpoint_root;      ///< A job's checkpoints lie in CHECKPOINT_ROOT/JOB.
     bool kubernetes_preview = false;  ///< Rank 0 is told what Kubernetes would be given, and shows it.
   };
-  using TokenIssuer = std::function<std::string(const AttemptKey&)>;
+  using TokenIssuer = std::function<std::string(const jobs::Job&)>;  ///< Of the job's present attempt.
 
   JobBuilder(Settings settings, TokenIssuer issue_token) : settings_(std::move(settings)), issue_token_(std::move(issue_token)) {}
 

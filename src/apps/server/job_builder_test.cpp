@@ -31,7 +31,8 @@ class JobBuilderTest : public ::testing::Test {
 
   std::vector<AttemptKey> tokens;
   JobBuilder builder{{.api_url = "http://127.0.0.1:8470", .object_root = "/data/objects", .checkpoint_root = "/data/checkpoints"},
-                     [this](const AttemptKey& attempt) {
+                     [this](const jobs::Job& job) {
+                       const AttemptKey attempt{job.id, job.attempt.number};
                        tokens.push_back(attempt);
                        return "token-" + attempt.job.text() + "-" + attempt.attempt.text();
                      }};

@@ -113,6 +113,7 @@ class ComposedServer final : public Server {
   ThreadExecutor writes_{"writes"};
   ThreadExecutor bulk_{"bulk"};
   api::WatchedLogStore logs_;
+  AttemptNamespaces attempt_namespaces_;
   std::unique_ptr<AccessControl> access_;
   net::RequestLimiter limiter_{{}, clock_};
   std::unique_ptr<net::Router> router_;
@@ -152,6 +153,9 @@ Result<void> ComposedServer::listen() {
   net::HttpServerSettings http;
   http.host = settings_.host;
   http.port = port_;
+  http.certificate_file = settings_.tls_cert;
+  http.key_file = settings_.tls_key;
+  http.insecure_public = settings_.insecure_public;
   Result<std::unique_ptr<net::HttpServer>> server = net::make_http_server(http, *router_);
   if (!server.ok())
     return std::move(server).error().with_context("starting to listen; choose another port with --port, or --port 0 for any");
@@ -167,6 +171,7 @@ Result<void> ComposedServer::make_access() {
                                    .read_only = state_.disk_full.has_value()};
   ASSIGN_OR_RETURN(access_, AccessControl::make(std::move(settings),
                                                 {.database = *state_.database, .clock = clock_, .strand = strand_, .writes = writes_}));
+  access_->sessions().set_secure(!settings_.tls_cert.empty());
   router_ = std::make_unique<net::Router>(*access_);
   router_->set_limiter(limiter_);
   access_->watch(*router_);
@@ -178,7 +183,11 @@ void ComposedServer::make_services(sched::SchedulerSettings scheduler) {
                                                                .object_root = directory_.path("objects"),
                                                                .checkpoint_root = directory_.path("checkpoints"),
                                                                .kubernetes_preview = settings_.kubernetes == "preview"},
-                                          [this](const AttemptKey& attempt) { return access_->tokens().attempt_token(attempt); });
+                                          [this](const jobs::Job& job) {
+                                            const AttemptKey attempt{job.id, job.attempt.number};
+                                            attempt_namespaces_.set(attempt, job.spec.name_space);
+                                            return access_->tokens().attempt_token(attempt);
+                                          });
   const jobs::JobServiceSettings settings{.seed = xxh3_64(as_bytes(state_.installation_key)), .scheduler = std::move(scheduler)};
   jobs_ = std::make_unique<jobs::JobService>(
       settings,
@@ -189,8 +198,10 @@ void ComposedServer::make_services(sched::SchedulerSettings scheduler) {
                               .on_ended =
                                   [this](const jobs::Job& job) {
                                     job_runs_.close(job);
+                                    attempt_namespaces_.forget(job.id);
                                     history_follower_.poke();
                                   }});
+  access_->tokens().set_attempt_namespace([this](const AttemptKey& attempt) { return attempt_namespaces_.find(attempt); });
   access_->tokens().set_attempt_check([this](const AttemptKey& attempt) { return pool_.holds(attempt); });
   events_ = std::make_unique<JobEvents>(JobEvents::Deps{.strand = strand_, .writes = writes_, .jobs = *jobs_, .tracking = &track_sink_});
   gateway_ = std::make_unique<tasks::JobGateway>(
@@ -254,7 +265,16 @@ void ComposedServer::add_routes() {
 Result<void> ComposedServer::recover() {
   // The services are not shared yet, so recovery may run here, before anything is posted to the strand by others.
   Result<void> recovered = jobs_->recover();
-  if (!recovered.ok()) return std::move(recovered).error().with_context("loading the jobs from " + directory_.path("ledger.db"));
+  if (!recovered.ok()) return std::move(recovered).error().with_context("loading the jobs from " + state_.ledger_name);
+  // Every ledger may be emptied behind our back; the history knows how far the last one was.
+  ASSIGN_OR_RETURN(const EventNumber known, history_.position());
+  if (known > jobs_->last_event()) {
+    return data_loss(
+        "ledger.missing",
+        fmt::format("the ledger lacks events that were taken into the history, so it is another one or was emptied: restore it from "
+                    "a backup; its last event: {}, known: {}, ledger: {}",
+                    jobs_->last_event().text(), known.text(), state_.ledger_name));
+  }
   job_runs_.repair(jobs_->last_event());
   history_follower_.poke();
   ASSIGN_OR_RETURN(const std::vector<cluster::NodeIntent> intents, node_intents_.list());
@@ -279,10 +299,11 @@ Result<void> ComposedServer::start_agent() {
 }
 
 Result<void> ComposedServer::start() {
-  TRY(net::check_bind({.host = settings_.host, .tls = !settings_.tls_certificate.empty(), .insecure_public = settings_.insecure_public}));
+  TRY(net::check_bind({.host = settings_.host, .tls = !settings_.tls_cert.empty(), .insecure_public = settings_.insecure_public}));
   TRY(make_access());
   ASSIGN_OR_RETURN(port_, choose_port());
-  address_ = {fmt::format("http://{}:{}", settings_.host, port_), directory_.path("token"), ::getpid()};
+  address_ = {fmt::format("{}://{}:{}", settings_.tls_cert.empty() ? "http" : "https", settings_.host, port_), directory_.path("token"),
+              ::getpid()};
   ASSIGN_OR_RETURN(sched::SchedulerSettings scheduler, read_scheduler_settings(settings_.scheduler));
   make_services(std::move(scheduler));
   add_routes();

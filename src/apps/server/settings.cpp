@@ -14,7 +14,7 @@ void ServerSettings::describe(FieldVisitor& fields) {
       "database", database,
       "Where everything else is kept: sqlite:///path or postgresql://user@host:port/database; default: SQLite in the data directory.");
   fields.choice("auth", auth, {"token", "none"}, "Whether callers show a token; none makes everybody the administrator, on loopback only.");
-  fields.field("tls-certificate", tls_certificate, "Certificate as PEM file; with it the server speaks TLS 1.3 only.");
+  fields.field("tls-cert", tls_cert, "Certificate as PEM file; with it the server speaks TLS 1.3 only.");
   fields.field("tls-key", tls_key, "Private key of the certificate, as PEM file.");
   fields.field("insecure-public", insecure_public, "Listen without TLS on an address that others can reach: tokens travel in the clear.");
   fields.choice("kubernetes", kubernetes, {"off", "preview", "apply"},

@@ -12,7 +12,7 @@ struct ServerSettings {
   std::string state;               ///< URL of the ledger of jobs; empty: SQLite in the data directory.
   std::string database;            ///< URL of everything relational; empty: SQLite in the data directory.
   std::string auth = "token";      ///< "token", or "none": everybody is the administrator, on loopback only.
-  std::string tls_certificate;     ///< PEM file; with it the server speaks TLS 1.3 only.
+  std::string tls_cert;            ///< PEM file; with it the server speaks TLS 1.3 only.
   std::string tls_key;             ///< PEM file.
   bool insecure_public = false;    ///< Tokens may travel in the clear on an address that others can reach.
   std::string kubernetes = "off";  ///< "preview": logs of jobs show the manifests that would be applied.

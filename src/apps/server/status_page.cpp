@@ -29,14 +29,20 @@ void metrics(const StatusContext& context, const net::ResponderPtr& responder) {
 void add_status_routes(net::Router& router, StatusContext context) {
   using net::Permission;
   constexpr std::size_t kSmall = std::size_t{1} << 16;
-  router.add({"GET", "/healthz", Permission::kOpen,
+  router.add({"GET",
+              "/healthz",
+              Permission::kOpen,
               [](const net::Request&, const net::ResponderPtr& responder) { responder->respond(net::text_response(200, "ok\n")); },
-              kSmall});
-  router.add({"GET", "/readyz", Permission::kOpen,
+              kSmall,
+              {.rate = net::RateClass::kReserved}});
+  router.add({"GET",
+              "/readyz",
+              Permission::kOpen,
               [read_only = context.read_only](const net::Request&, const net::ResponderPtr& responder) {
                 responder->respond(read_only ? net::text_response(503, "read-only\n") : net::text_response(200, "ok\n"));
               },
-              kSmall});
+              kSmall,
+              {.rate = net::RateClass::kReserved}});
   router.add({"GET", "/metrics", Permission::kViewer,
               [context](const net::Request&, const net::ResponderPtr& responder) { metrics(context, responder); }, kSmall});
   router.add({"POST",
