@@ -62,7 +62,8 @@ class PublishedJobsApiTest(unittest.TestCase):
 
     @classmethod
     def make(cls, *words):
-        done = subprocess.run(["make", "-s", *words], cwd=ROOT, env=cls.environment, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(["make", "-s", *words], cwd=ROOT, env=cls.environment, capture_output=True, text=True, timeout=600,
+                              check=False)
         if done.returncode != 0:
             raise AssertionError(f"make {' '.join(words)} failed: {done.stdout}{done.stderr}")
         return done.stdout + done.stderr
@@ -97,8 +98,8 @@ class PublishedJobsApiTest(unittest.TestCase):
         job = wait_until(lambda: (found := self.job(number))["state"] in ENDED and found, 120, "the end of the job")
         log = curl(f"http://localhost:8000/api/v1/jobs/{number}/logs")
         self.assertEqual(job["state"], "SUCCEEDED", log)
-        self.assertIn("train_loss", job["metrics"], "details carry the latest metrics")
-        self.assertIn("value", job["metrics"]["train_loss"])
+        self.assertIn("loss", job["metrics"], "details carry the latest metrics")
+        self.assertIn("value", job["metrics"]["loss"])
         self.assertIn("links", job)
 
         line, _, rest = log.partition("\n")
