@@ -133,6 +133,8 @@ class JobService final : public exec::AttemptObserver {
   std::uint64_t subscribe(EventListener listener);
   void unsubscribe(std::uint64_t subscription);
 
+  /// What the planner sees: queues, nodes and waiting jobs.
+  const sched::SchedulerState& planner_state() const { return book_.state(); }
   /// Arrays and elements that are live count each.
   std::size_t live_count() const { return jobs_.size(); }
   /// The newest event that was given a number.

@@ -35,6 +35,20 @@ def process_alive(pid):
         return False
 
 
+def warden_of(directory):
+    """The pid of the warden that serves this data directory, none when there is none."""
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"trainyard-warden") and str(directory).encode() in words and process_alive(int(entry.name)):
+            return int(entry.name)
+    return None
+
+
 _open_servers = set()
 
 
@@ -100,16 +114,7 @@ class Server:
 
     def warden_pid(self):
         """The pid of this directory's warden, none when there is none."""
-        for entry in pathlib.Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if words[0].endswith(b"trainyard-warden") and str(self.data).encode() in words and process_alive(int(entry.name)):
-                return int(entry.name)
-        return None
+        return warden_of(self.data)
 
     def close(self):
         """Ends everything and removes the directory, even when the server does not end in time, which is an error."""

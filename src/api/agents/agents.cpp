@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "access/identity.h"
+#include "base/check.h"
 
 namespace trainyard::api {
 namespace {
@@ -28,7 +29,7 @@ Result<void> check_node(const net::Principal& principal, const NodeName& node) {
 /// The output of a rank comes from the node that it is leased to.
 Result<void> check_rank(const AgentContext& context, const net::Principal& principal, const RankKey& rank) {
   const std::optional<NodeName> own = access::node_of(principal);
-  if (is_admin(principal) || (own && context.holds && context.holds(*own, rank))) return {};
+  if (is_admin(principal) || (own && context.holds(*own, rank))) return {};
   return Error{Category::kAborted,
                "lease.fenced",
                fmt::format("this rank is not leased to the node of this agent: job {} attempt {} rank {}, caller {}",
@@ -141,6 +142,7 @@ net::RouteDoc rank_doc(bool append) {
 }  // namespace
 
 void add_agent_routes(net::Router& router, AgentContext context) {
+  CHECK(context.holds, "without it the output of every rank would be refused, and agents would let go of it");
   router.add({"POST", "/api/v1/agents/{node}/sync", net::Permission::kAgent,
               [context](const net::Request& request, const net::ResponderPtr& responder) { sync(context, request, responder); }, kBodyMax,
               sync_doc()});

@@ -15,9 +15,8 @@ struct AgentContext {
   std::function<void(const exec::NodeObservation&, std::uint64_t seen, Duration wait, SyncDone)> sync;  ///< Any thread.
   agent::AgentLink& link;
   Executor& bulk;
-  /// Whether this rank is leased to this node: the output of other ranks is none of its business. Any thread; must not block. Without it
-  /// agents reach no rank at all.
-  std::function<bool(const NodeName& node, const RankKey& rank)> holds = {};
+  /// Whether this rank is leased to this node: the output of other ranks is none of its business. Any thread; must not block.
+  std::function<bool(const NodeName& node, const RankKey& rank)> holds;
 };
 
 /// An agent reaches what is of its own node; an admin reaches all of it. Adds POST /api/v1/agents/{node}/sync, and GET and POST

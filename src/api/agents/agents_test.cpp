@@ -169,15 +169,6 @@ TEST_F(AgentRoutesTest, agent_reaches_ranks_that_are_leased_to_its_node) {
   EXPECT_EQ(link.log(rank), "x");
 }
 
-TEST_F(AgentRoutesTest, agent_reaches_no_rank_when_leases_are_not_known) {
-  net::Router other(authorizer);
-  add_agent_routes(other, {.sync = {}, .link = link, .bulk = bulk});
-  authorizer.role = "agent";
-  const auto answer = net::testing::start_call(other, net::testing::make_request("GET", "/api/v1/agents/ranks/17/2/1/log"));
-  bulk.run_ready();
-  EXPECT_EQ(answer->wait()->status, 409);
-}
-
 TEST_F(AgentRoutesTest, every_route_is_for_agents_and_admins) {
   const auto statuses = [this](const std::string& method, const std::string& target, const std::string& body) {
     std::string text;

@@ -29,7 +29,10 @@ void DatasetSummaryView::describe(FieldVisitor& fields) {
   fields.field("layers", layers, "The newest version of each layer.");
 }
 
-void DatasetList::describe(FieldVisitor& fields) { fields.field("datasets", datasets, "By name."); }
+void DatasetList::describe(FieldVisitor& fields) {
+  fields.field("datasets", datasets, "By name.");
+  fields.field("next_cursor", next_cursor, "Where the next page begins; absent: there is none.");
+}
 
 void LineageKey::describe(FieldVisitor& fields) {
   describe_key(fields, *this);

@@ -41,6 +41,7 @@ struct DatasetSummaryView {
 struct DatasetList {
   static constexpr std::string_view kSchemaName = "DatasetList";
   std::vector<DatasetSummaryView> datasets;
+  std::optional<std::string> next_cursor;
   void describe(FieldVisitor& fields);
 };
 

@@ -4,6 +4,7 @@
 
 #include "access/token_authorizer.h"
 #include "api/platform/dataset_views.h"
+#include "api/platform/paging.h"
 
 namespace trainyard::api {
 namespace {
@@ -99,11 +100,15 @@ Result<net::Response> publish(const DatasetContext& context, const net::Request&
   return response;
 }
 
-Result<net::Response> list(const DatasetContext& context, const net::Request&) {
-  ASSIGN_OR_RETURN(const std::vector<data::DatasetSummary> summaries, context.catalog.list());
+Result<net::Response> list(const DatasetContext& context, const net::Request& request) {
+  ASSIGN_OR_RETURN(std::vector<data::DatasetSummary> summaries, context.catalog.list());
+  std::optional<std::string> next;
+  TRY(take_page(request, "datasets", summaries, next));
   Document items = Document::array();
   for (const data::DatasetSummary& summary : summaries) items.push(summary_document(summary));
-  return net::json_response(200, Document::object({{"datasets", std::move(items)}}));
+  Document page = Document::object({{"datasets", std::move(items)}});
+  if (next) page.set("next_cursor", *next);
+  return net::json_response(200, page);
 }
 
 Result<net::Response> show_dataset(const DatasetContext& context, const net::Request& request) {
@@ -154,7 +159,8 @@ net::RouteDoc list_doc() {
   return {.operation = "listDatasets",
           .tag = "datasets",
           .summary = "Lists datasets with the newest version of each layer.",
-          .answers = {net::json_answer<DatasetList>(200, "All of them, by name.")}};
+          .parameters = {limit_parameter(), cursor_parameter()},
+          .answers = {net::json_answer<DatasetList>(200, "A page of them, by name.")}};
 }
 
 net::RouteDoc dataset_doc() {

@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "api/platform/job_views.h"
+#include "api/platform/paging.h"
 
 namespace trainyard::api {
 namespace {
@@ -97,11 +98,12 @@ Result<EventNumber> start_after(const net::Request& request) {
   return invalid_argument("events.after", fmt::format("Last-Event-ID is the number of the last event seen: {}", text));
 }
 
-void page(JobContext context, JobId job, EventNumber after, const net::ResponderPtr& responder, const std::string& request_id) {
-  context.strand.post([context, job, after, responder, request_id] {
-    context.jobs.barrier([context, job, after, responder, request_id] {
-      context.reads.post([context, job, after, responder, request_id] {
-        reply(responder, request_id, context.ledger.events(after, job, kPage), [](const std::vector<store::EventRecord>& events) {
+void page(JobContext context, JobId job, EventNumber after, std::size_t limit, const net::ResponderPtr& responder,
+          const std::string& request_id) {
+  context.strand.post([context, job, after, limit, responder, request_id] {
+    context.jobs.barrier([context, job, after, limit, responder, request_id] {
+      context.reads.post([context, job, after, limit, responder, request_id] {
+        reply(responder, request_id, context.ledger.events(after, job, limit), [](const std::vector<store::EventRecord>& events) {
           Document items = Document::array();
           for (const store::EventRecord& event : events) items.push(event_document(event));
           Document body = Document::object();
@@ -140,7 +142,9 @@ void serve(JobContext context, const net::Request& request, const net::Responder
   const Result<EventNumber> after = start_after(request);
   if (!after.ok()) return responder->respond(net::problem_response(after.error(), request.request_id));
   const bool streamed = request.headers.get("accept").value_or("").find("text/event-stream") != std::string_view::npos;
-  (streamed ? follow : page)(context, job, *after, responder, request.request_id);
+  if (streamed) return follow(context, job, *after, responder, request.request_id);
+  const auto limit = static_cast<std::size_t>(net::query_number(request, "limit", kPage));
+  page(context, job, *after, limit, responder, request.request_id);
 }
 
 net::RouteDoc events_doc(std::string operation, std::string summary, bool of_one_job) {
@@ -148,7 +152,7 @@ net::RouteDoc events_doc(std::string operation, std::string summary, bool of_one
       .operation = std::move(operation),
       .tag = "events",
       .summary = std::move(summary),
-      .parameters = {net::query_integer("after", {.min = 0, .max = 9e15}, 0, "Only events with greater numbers."),
+      .parameters = {net::query_integer("after", {.min = 0, .max = 9e15}, 0, "Only events with greater numbers."), limit_parameter(kPage),
                      net::header_text("Last-Event-ID", "Where a stream resumes: the number of the last event seen; goes before `after`.")},
       .answers = {net::json_answer<EventPage>(200, "A page, or with `Accept: text/event-stream` a stream."),
                   net::event_stream_answer("Each event as it happens; its id is its number.")},

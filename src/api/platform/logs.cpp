@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <deque>
 
 namespace trainyard::api {
 
@@ -89,6 +90,56 @@ std::uint64_t encoded_size(const store::LogRecord& record) {
   return encoded.size();
 }
 
+/// Which part of what is there a reader wants.
+struct LogSelection {
+  std::optional<TimePoint> since;   ///< Only records written then or later.
+  std::optional<std::size_t> tail;  ///< Only so many lines at the end, of each rank.
+
+  bool selects(const store::LogRecord& record) const { return !since || record.time >= *since; }
+};
+
+/// Where a rank's log is read from, and how many lines of the first record are left out.
+struct LogStart {
+  std::uint64_t offset = 0;
+  std::size_t lines_left_out = 0;
+};
+
+std::size_t lines_in(std::string_view text) {
+  const auto breaks = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+  return breaks + (text.empty() || text.back() == '\n' ? 0 : 1);
+}
+
+std::string without_lines(std::string_view text, std::size_t lines) {
+  for (; lines > 0; --lines) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  return std::string(text);
+}
+
+/// The start of the last `lines` lines. Reads the whole log.
+LogStart start_of_tail(WatchedLogStore& logs, const RankKey& rank, std::size_t lines) {
+  struct Counted {
+    std::uint64_t offset;
+    std::size_t lines;
+  };
+  std::deque<Counted> kept;
+  std::size_t total = 0;
+  std::uint64_t offset = 0;
+  for (;;) {
+    const Result<store::LogSlice> slice = logs.read(rank, offset, kSliceBytes);
+    if (!slice.ok() || slice->records.empty()) break;
+    for (const store::LogRecord& record : slice->records) {
+      kept.push_back({offset, lines_in(record.bytes)});
+      total += kept.back().lines;
+      offset += encoded_size(record);
+      while (total - kept.front().lines >= lines && kept.size() > 1) {
+        total -= kept.front().lines;
+        kept.pop_front();
+      }
+    }
+  }
+  if (kept.empty()) return {};
+  return {kept.front().offset, total > lines ? total - lines : 0};
+}
+
 /// One client that reads a job's log as events. Lives on the reading thread; wake-ups come from the log store and the event log.
 class LogFollower : public std::enable_shared_from_this<LogFollower> {
  public:
@@ -97,6 +148,7 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
     bool follow = false;
     std::optional<std::uint32_t> rank;
     std::optional<LogPosition> resume;
+    LogSelection selection;
   };
 
   LogFollower(JobContext context, WatchedLogStore& logs, Options options,
@@ -144,6 +196,7 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
     if (position_.attempt.value == 0) {
       if (job.attempt.number.value == 0) return true;
       position_ = options_.resume.value_or(LogPosition{job.attempt.number, {}});
+      if (!options_.resume || options_.resume->offsets.empty()) begin_at_tail(job);
     }
     for (;;) {
       position_.offsets.resize(std::max(position_.offsets.size(), job.attempt.ranks.size()));
@@ -153,6 +206,28 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
     }
   }
 
+  /// A reader that begins, and does not resume, may want the end only.
+  void begin_at_tail(const jobs::Job& job) {
+    if (!options_.selection.tail) return;
+    position_.offsets.resize(job.attempt.ranks.size());
+    for (std::uint32_t rank = 0; rank < position_.offsets.size(); ++rank) {
+      if (options_.rank && *options_.rank != rank) continue;
+      const LogStart start = start_of_tail(logs_, {{options_.job, position_.attempt}, rank}, *options_.selection.tail);
+      position_.offsets[rank] = start.offset;
+      left_out_[rank] = start.lines_left_out;
+    }
+  }
+
+  bool send_record(std::uint32_t rank, store::LogRecord record) {
+    position_.offsets[rank] += encoded_size(record);
+    if (const auto out = left_out_.find(rank); out != left_out_.end()) {
+      record.bytes = without_lines(record.bytes, out->second);
+      left_out_.erase(out);
+    }
+    if (!options_.selection.selects(record) || record.bytes.empty()) return true;
+    return stream_->write(log_event(position_, rank, record));
+  }
+
   bool send_new_records() {
     for (std::uint32_t rank = 0; rank < position_.offsets.size(); ++rank) {
       if (options_.rank && *options_.rank != rank) continue;
@@ -160,8 +235,7 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
         const Result<store::LogSlice> slice = logs_.read({{options_.job, position_.attempt}, rank}, position_.offsets[rank], kSliceBytes);
         if (!slice.ok() || slice->records.empty()) break;
         for (const store::LogRecord& record : slice->records) {
-          position_.offsets[rank] += encoded_size(record);
-          if (!stream_->write(log_event(position_, rank, record))) return false;
+          if (!send_record(rank, record)) return false;
         }
       }
     }
@@ -181,6 +255,7 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
   Options options_;
   std::shared_ptr<net::ResponseStream> stream_;  // shared: as the port says
   LogPosition position_;
+  std::map<std::uint32_t, std::size_t> left_out_;  ///< Lines of the next record, by rank.
   std::uint64_t log_subscription_ = 0;
   std::uint64_t event_subscription_ = 0;
   std::atomic<bool> wake_pending_{false};
@@ -188,17 +263,23 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
 };
 
 /// All records of one attempt, rank by rank, the first 64 MiB at most; says so when there is more.
-std::string plain_text(WatchedLogStore& logs, const jobs::Job& job, AttemptNumber attempt, std::optional<std::uint32_t> only_rank) {
+std::string plain_text(WatchedLogStore& logs, const jobs::Job& job, AttemptNumber attempt, std::optional<std::uint32_t> only_rank,
+                       const LogSelection& selection) {
   std::string text;
   const std::uint32_t ranks = static_cast<std::uint32_t>(std::max<std::size_t>(1, job.attempt.ranks.size()));
   for (std::uint32_t rank = 0; rank < ranks; ++rank) {
     if (only_rank && *only_rank != rank) continue;
-    std::uint64_t offset = 0;
+    const RankKey key{{job.id, attempt}, rank};
+    LogStart start;
+    if (selection.tail) start = start_of_tail(logs, key, *selection.tail);
     while (text.size() < kPlainBytesMax) {
-      const Result<store::LogSlice> slice = logs.read({{job.id, attempt}, rank}, offset, kSliceBytes);
+      const Result<store::LogSlice> slice = logs.read(key, start.offset, kSliceBytes);
       if (!slice.ok() || slice->records.empty()) break;
-      for (const store::LogRecord& record : slice->records) text += record.bytes;
-      offset = slice->next_offset;
+      for (const store::LogRecord& record : slice->records) {
+        const std::string bytes = without_lines(record.bytes, std::exchange(start.lines_left_out, 0));
+        if (selection.selects(record)) text += bytes;
+      }
+      start.offset = slice->next_offset;
     }
   }
   if (text.size() >= kPlainBytesMax) text += "\n[the log goes on; read it whole as a stream: Accept: text/event-stream]\n";
@@ -209,6 +290,7 @@ struct LogRequest {
   JobId job;
   std::optional<std::uint32_t> rank;
   std::optional<std::uint32_t> attempt;
+  LogSelection selection;
 };
 
 /// An attempt or rank that was never there has no log, which is not the same as an empty one.
@@ -229,20 +311,29 @@ std::optional<std::uint32_t> small_number(const net::Request& request, std::stri
   return static_cast<std::uint32_t>(net::query_number(request, name, 0));
 }
 
-Result<LogRequest> parse_request(const net::Request& request) {
+Result<LogRequest> parse_request(const net::Request& request, TimePoint now) {
   LogRequest parsed;
   ASSIGN_OR_RETURN(parsed.job, parse_job_id(request.path_parameters.at("id")));
   parsed.rank = small_number(request, "rank");
   parsed.attempt = small_number(request, "attempt");
+  if (request.query_value("tail")) parsed.selection.tail = static_cast<std::size_t>(net::query_number(request, "tail", 0));
+  if (const std::optional<std::string> since = request.query_value("since")) {
+    const Result<Duration> span = parse_duration(*since);
+    const Result<TimePoint> time = span.ok() ? Result<TimePoint>(now - *span) : parse_rfc3339(*since);
+    if (!time.ok()) {
+      return invalid_argument("query.time", "since is a time like 2026-01-02T03:04:05Z or a span like 10m: " + *since, "/since");
+    }
+    parsed.selection.since = *time;
+  }
   return parsed;
 }
 
 void serve(JobContext context, WatchedLogStore& logs, const net::Request& request, const net::ResponderPtr& responder) {
-  const Result<LogRequest> parsed = parse_request(request);
+  const Result<LogRequest> parsed = parse_request(request, context.clock.now());
   if (!parsed.ok()) return responder->respond(net::problem_response(parsed.error(), request.request_id));
   const bool streamed = request.headers.get("accept").value_or("").find("text/event-stream") != std::string_view::npos;
   LogFollower::Options options{parsed->job, net::query_is_set(request, "follow"), parsed->rank,
-                               parse_position(request.headers.get("last-event-id").value_or(""))};
+                               parse_position(request.headers.get("last-event-id").value_or("")), parsed->selection};
   if (parsed->attempt && !options.resume) options.resume = LogPosition{AttemptNumber(*parsed->attempt), {}};
   find_job_for(context, request, net::Permission::kViewer,
                [=, asked = *parsed, &logs, request_id = request.request_id](const Result<jobs::Job>& job) {
@@ -260,8 +351,8 @@ void serve(JobContext context, WatchedLogStore& logs, const net::Request& reques
                    });
                  }
                  const AttemptNumber attempt = options.resume ? options.resume->attempt : job->attempt.number;
-                 context.reads.post([&logs, found = *job, attempt, rank = options.rank, responder] {
-                   responder->respond(net::text_response(200, plain_text(logs, found, attempt, rank)));
+                 context.reads.post([&logs, found = *job, attempt, options, responder] {
+                   responder->respond(net::text_response(200, plain_text(logs, found, attempt, options.rank, options.selection)));
                  });
                });
 }
@@ -274,6 +365,8 @@ net::RouteDoc logs_doc() {
       .parameters = {net::path_text("id", "Number of the job."),
                      net::query_integer("attempt", {.min = 0, .max = 4'294'967'295.0}, std::nullopt, "Which attempt; absent: the newest."),
                      net::query_integer("rank", {.min = 0, .max = 4'294'967'295.0}, std::nullopt, "Which rank; absent: all."),
+                     net::query_integer("tail", {.min = 1, .max = 1e6}, std::nullopt, "Only so many lines at the end, of each rank."),
+                     net::query_text("since", "Only what was written since: a time, or a span like 10m."),
                      net::query_flag("follow", "Whether a stream goes on until the job has ended."),
                      net::header_text("Last-Event-ID", "Where a stream resumes: the id of its last event.")},
       .answers = {net::text_answer(200, "text/plain", "The text, or with `Accept: text/event-stream` a stream."),

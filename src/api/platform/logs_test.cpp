@@ -68,6 +68,29 @@ TEST_F(LogRoutesTest, plain_text_is_rank_by_rank_or_of_one_rank) {
   EXPECT_EQ(plain("/api/v1/jobs/1/logs?rank=1"), "one\n");
 }
 
+TEST_F(LogRoutesTest, tail_is_the_last_lines_of_each_rank_in_text_and_stream) {
+  const JobId id = running_job(2);
+  append(rank(id, 1, 0), "a\nb\n");
+  append(rank(id, 1, 0), "c\nd\ne\n");
+  append(rank(id, 1, 1), "one\n");
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?tail=2"), "d\ne\none\n");
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?tail=4&rank=0"), "b\nc\nd\ne\n");
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?tail=99&rank=0"), "a\nb\nc\nd\ne\n");
+  const auto stream = open("/api/v1/jobs/1/logs?tail=1&follow=1&rank=0");
+  EXPECT_EQ(texts(stream), "e\n");
+  append(rank(id, 1, 0), "f\n");
+  settle();
+  EXPECT_EQ(texts(stream), "e\nf\n");
+}
+
+TEST_F(LogRoutesTest, since_leaves_out_what_is_older) {
+  const JobId id = running_job();
+  append(rank(id, 1, 0), "old\n");
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?since=2023-11-14T00:00:00Z"), "old\n");
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?since=2023-11-15T00:00:00Z"), "");
+  EXPECT_EQ(call("GET", "/api/v1/jobs/1/logs?since=yesterday").status, 400);
+}
+
 TEST_F(LogRoutesTest, plain_text_is_of_the_newest_attempt_unless_another_is_asked_for) {
   start_retrying_job();
   append(rank(JobId(1), 1), "first\n");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "api/platform/paging.h"
 #include "api/platform/tracking_views.h"
 #include "base/describe.h"
 #include "net/conditional.h"
@@ -105,12 +106,13 @@ Result<net::Response> register_version(const TrackingContext& context, const net
   return response;
 }
 
-Result<net::Response> list_models(const TrackingContext& context, const net::Request&) {
+Result<net::Response> list_models(const TrackingContext& context, const net::Request& request) {
   track::RegistrySearch search;
   search.max_results = kModelsMax;
   ASSIGN_OR_RETURN(const track::ModelPage page, context.tracking.models().search_models(search));
   ModelList list;
   for (const track::RegisteredModel& model : page.models) list.models.push_back(view_of(model));
+  TRY(take_page(request, "models", list.models, list.next_cursor));
   return net::json_response(200, encode(list));
 }
 
@@ -152,7 +154,8 @@ net::RouteDoc list_doc() {
   return {.operation = "listModels",
           .tag = "models",
           .summary = "Lists the registered models.",
-          .answers = {net::json_answer<ModelList>(200, "All of them, by name.")}};
+          .parameters = {limit_parameter(), cursor_parameter()},
+          .answers = {net::json_answer<ModelList>(200, "A page of them, by name.")}};
 }
 
 net::RouteDoc show_doc() {

@@ -26,7 +26,10 @@ void NodeSummary::describe(FieldVisitor& fields) {
   fields.field("last_seen", last_seen, "When it reported last.");
 }
 
-void NodeList::describe(FieldVisitor& fields) { fields.field("nodes", nodes, "By name."); }
+void NodeList::describe(FieldVisitor& fields) {
+  fields.field("nodes", nodes, "By name.");
+  fields.field("next_cursor", next_cursor, "Where the next page begins; absent: there is none.");
+}
 
 void NodeChange::describe(FieldVisitor& fields) { fields.field("reason", reason, "Why, for those who wonder."); }
 
@@ -40,7 +43,10 @@ void PoolView::describe(FieldVisitor& fields) {
   fields.field("gpu", gpu, {.min = 0}, "Devices of those.");
 }
 
-void PoolList::describe(FieldVisitor& fields) { fields.field("pools", pools, "By name."); }
+void PoolList::describe(FieldVisitor& fields) {
+  fields.field("pools", pools, "By name.");
+  fields.field("next_cursor", next_cursor, "Where the next page begins; absent: there is none.");
+}
 
 namespace {
 

@@ -38,6 +38,7 @@ struct NodeSummary {
 struct NodeList {
   static constexpr std::string_view kSchemaName = "NodeList";
   std::vector<NodeSummary> nodes;
+  std::optional<std::string> next_cursor;
   void describe(FieldVisitor& fields);
 };
 
@@ -63,6 +64,7 @@ struct PoolView {
 struct PoolList {
   static constexpr std::string_view kSchemaName = "PoolList";
   std::vector<PoolView> pools;
+  std::optional<std::string> next_cursor;
   void describe(FieldVisitor& fields);
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/platform/node_views.h"
+#include "api/platform/paging.h"
 
 namespace trainyard::api {
 namespace {
@@ -22,11 +23,18 @@ Error unknown_node(const NodeName& name) {
   return not_found("node.unknown", fmt::format("there is no node of this name; `trainyard node ls` lists them: {}", name.text));
 }
 
-void list(const NodeContext& context, const net::ResponderPtr& responder) {
-  context.strand.post([context, responder] {
+template <typename List, typename Item>
+void answer_page(const net::Request& request, const net::ResponderPtr& responder, std::string_view question, List list,
+                 std::vector<Item> List::*items) {
+  const Result<void> cut = take_page(request, question, list.*items, list.next_cursor);
+  responder->respond(cut.ok() ? net::json_response(200, encode(list)) : net::problem_response(cut.error(), request.request_id));
+}
+
+void list(const NodeContext& context, const net::Request& request, const net::ResponderPtr& responder) {
+  context.strand.post([context, request, responder] {
     NodeList nodes;
     for (const exec::NodeView& node : context.backend.nodes()) nodes.nodes.push_back(node_summary(node));
-    responder->respond(net::json_response(200, encode(nodes)));
+    answer_page(request, responder, "nodes", std::move(nodes), &NodeList::nodes);
   });
 }
 
@@ -64,8 +72,9 @@ void change(const NodeContext& context, const net::Request& request, const net::
   });
 }
 
-void pools(const NodeContext& context, const net::ResponderPtr& responder) {
-  context.strand.post([context, responder] { responder->respond(net::json_response(200, encode(pools_of(context.backend.nodes())))); });
+void pools(const NodeContext& context, const net::Request& request, const net::ResponderPtr& responder) {
+  context.strand.post(
+      [context, request, responder] { answer_page(request, responder, "pools", pools_of(context.backend.nodes()), &PoolList::pools); });
 }
 
 net::ParameterDoc name_parameter() { return net::path_text("name", "Name of the node."); }
@@ -88,11 +97,12 @@ void add_node_routes(net::Router& router, NodeContext context) {
     router.add({std::move(method), std::move(pattern), permission, std::move(handler), 4096, std::move(doc)});
   };
   add("GET", "/api/v1/nodes", Permission::kViewer,
-      [context](const net::Request&, const net::ResponderPtr& responder) { list(context, responder); },
+      [context](const net::Request& request, const net::ResponderPtr& responder) { list(context, request, responder); },
       {.operation = "listNodes",
        .tag = "nodes",
        .summary = "Lists the nodes.",
-       .answers = {net::json_answer<NodeList>(200, "All of them.")}});
+       .parameters = {limit_parameter(), cursor_parameter()},
+       .answers = {net::json_answer<NodeList>(200, "A page of them.")}});
   add("GET", "/api/v1/nodes/{name}", Permission::kViewer,
       [context](const net::Request& request, const net::ResponderPtr& responder) { get(context, request, responder); },
       {.operation = "getNode",
@@ -111,11 +121,12 @@ void add_node_routes(net::Router& router, NodeContext context) {
   add("POST", "/api/v1/nodes/{name}/uncordon", Permission::kOperator, change_to(NodeState::kReady),
       change_doc("uncordonNode", "Uses a node again."));
   add("GET", "/api/v1/pools", Permission::kViewer,
-      [context](const net::Request&, const net::ResponderPtr& responder) { pools(context, responder); },
+      [context](const net::Request& request, const net::ResponderPtr& responder) { pools(context, request, responder); },
       {.operation = "listPools",
        .tag = "nodes",
        .summary = "Lists the pools.",
-       .answers = {net::json_answer<PoolList>(200, "All of them.")}});
+       .parameters = {limit_parameter(), cursor_parameter()},
+       .answers = {net::json_answer<PoolList>(200, "A page of them.")}});
 }
 
 }  // namespace trainyard::api

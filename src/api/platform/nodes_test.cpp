@@ -42,6 +42,15 @@ TEST_F(NodeRoutesTest, nodes_are_listed_with_what_they_have) {
   EXPECT_EQ(first["gpus"].items()[0]["memory"].text(), "80GiB");
 }
 
+TEST_F(NodeRoutesTest, pages_follow_one_another_by_name) {
+  const Document first = json("GET", "/api/v1/nodes?limit=1");
+  EXPECT_EQ(first["nodes"].items().front()["name"].text(), "a");
+  const Document second = json("GET", "/api/v1/nodes?limit=1&cursor=" + first["next_cursor"].text());
+  EXPECT_EQ(second["nodes"].items().front()["name"].text(), "b");
+  EXPECT_EQ(second.find("next_cursor"), nullptr);
+  EXPECT_EQ(call("GET", "/api/v1/pools?cursor=" + first["next_cursor"].text()).status, 400);
+}
+
 TEST_F(NodeRoutesTest, drained_node_says_so_and_the_intent_is_kept_until_it_is_taken_back) {
   const Document drained = json("POST", "/api/v1/nodes/a/drain", R"({"reason": "new memory"})");
   EXPECT_EQ(drained["state"].text(), "draining");

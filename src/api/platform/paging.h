@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,21 @@ std::string make_cursor(std::string_view question, std::string_view position);
 /// The position. Errors: INVALID_ARGUMENT "page.cursor" for a text that is no cursor, "page.other_question" for the cursor of another
 /// question.
 Result<std::string> read_cursor(std::string_view cursor, std::string_view question);
+
+/// Cuts a list that is sorted by `name` to the page that `request` asks for by `limit` and `cursor`; sets `next` when there is more.
+/// Errors: as read_cursor.
+template <typename Item>
+Result<void> take_page(const net::Request& request, std::string_view question, std::vector<Item>& items, std::optional<std::string>& next) {
+  const auto limit = static_cast<std::size_t>(net::query_number(request, "limit", 100));
+  if (const std::optional<std::string> cursor = request.query_value("cursor")) {
+    ASSIGN_OR_RETURN(const std::string last, read_cursor(*cursor, question));
+    std::erase_if(items, [&](const Item& item) { return item.name <= last; });
+  }
+  if (items.size() <= limit) return {};
+  items.resize(limit);
+  next = make_cursor(question, items.back().name);
+  return {};
+}
 
 /// The usual parameters of lists.
 net::ParameterDoc limit_parameter(std::int64_t fallback = 100, std::int64_t max = 1'000);

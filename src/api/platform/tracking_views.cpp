@@ -59,6 +59,9 @@ void ModelView::describe(FieldVisitor& fields) {
   fields.field("versions", versions, "All versions, newest first; when one model is asked for.");
 }
 
-void ModelList::describe(FieldVisitor& fields) { fields.field("models", models, "By name."); }
+void ModelList::describe(FieldVisitor& fields) {
+  fields.field("models", models, "By name.");
+  fields.field("next_cursor", next_cursor, "Where the next page begins; absent: there is none.");
+}
 
 }  // namespace trainyard::api

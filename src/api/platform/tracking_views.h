@@ -84,6 +84,7 @@ struct ModelView {
 struct ModelList {
   static constexpr std::string_view kSchemaName = "ModelList";
   std::vector<ModelView> models;
+  std::optional<std::string> next_cursor;
   void describe(FieldVisitor& fields);
 };
 

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <memory>
 
+#include "api/platform/paging.h"
 #include "api/platform/workflow_views.h"
 
 namespace trainyard::api {
@@ -57,8 +58,9 @@ void run(WorkflowContext context, const net::Request& request, const net::Respon
 }
 
 void list(WorkflowContext context, const net::Request& request, const net::ResponderPtr& responder) {
-  context.reads.post([context, responder, request_id = request.request_id] {
-    const Result<std::vector<WorkflowRun>> runs = context.repository.list(kListMax);
+  const auto limit = static_cast<std::size_t>(net::query_number(request, "limit", kListMax));
+  context.reads.post([context, limit, responder, request_id = request.request_id] {
+    const Result<std::vector<WorkflowRun>> runs = context.repository.list(limit);
     if (!runs.ok()) return responder->respond(net::problem_response(runs.error(), request_id));
     Document items = Document::array();
     for (const WorkflowRun& run : *runs) items.push(workflow::to_document(run));
@@ -137,6 +139,7 @@ net::RouteDoc list_doc() {
   return {.operation = "listWorkflows",
           .tag = "workflows",
           .summary = "Lists the newest runs of workflows.",
+          .parameters = {limit_parameter(kListMax)},
           .answers = {net::json_answer<WorkflowRunList>(200, "Newest first.")}};
 }
 

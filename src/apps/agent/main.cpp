@@ -50,8 +50,7 @@ struct Options {
 
 void add_options(CLI::App& app, Options& options) {
   app.add_option("--join", options.url, "Server to join, as http://host:port")->required();
-  app.add_option("--token-file", options.token_file,
-                 "File that holds an access token or a join token (ty_join_..); the latter is traded for a credential once");
+  app.add_option("--token-file", options.token_file, "File with an access token, or a join token that is traded for a credential");
   app.add_option("--auth", options.auth, "none: the server takes everybody on this machine (--auth none); default: token")
       ->check(CLI::IsMember({"token", "none"}));
   app.add_option("--data", options.data, "Directory for what runs here; default: trainyard-agent in $XDG_STATE_HOME or ~/.local/state");

@@ -21,6 +21,7 @@
 #include "api/platform/models.h"
 #include "api/platform/nodes.h"
 #include "api/platform/openapi.h"
+#include "api/platform/queues.h"
 #include "api/platform/runs.h"
 #include "api/platform/trials.h"
 #include "api/platform/usage.h"
@@ -247,7 +248,7 @@ void ComposedServer::add_routes() {
       *router_, {[this](const exec::NodeObservation& observation, std::uint64_t seen, Duration wait, api::AgentContext::SyncDone done) {
                    strand_.post([this, observation, seen, wait, done = std::move(done)] { pool_.sync(observation, seen, wait, done); });
                  },
-                 *link_, bulk_});
+                 *link_, bulk_, [this](const NodeName& node, const RankKey& rank) { return pool_.holds(node, rank); }});
   add_browser_routes(*router_, {.jobs = context,
                                 .workflows = {strand_, reads_, clock_, *workflows_, workflow_repository_},
                                 .backend = pool_,
@@ -258,6 +259,7 @@ void ComposedServer::add_routes() {
                                 .warning = state_.disk_full ? state_.disk_full->message : "",
                                 .started_at = clock_.monotonic_now()});
   add_status_routes(*router_, {strand_, *jobs_, metrics_, state_.disk_full.has_value(), [this] { shutdown_requested_ = true; }});
+  api::add_queue_routes(*router_, context);
   api::add_usage_route(*router_, {reads_, clock_, history_});
   api::add_openapi_route(*router_);
 }

@@ -6,19 +6,14 @@ namespace trainyard::apps {
 
 void ServerSettings::describe(FieldVisitor& fields) {
   fields.field("data", data, "Data directory; default: $XDG_DATA_HOME/trainyard.");
-  fields.field(
-      "state", state,
-      "Where jobs are kept: sqlite:///path, postgresql://user@host:port/database or redis://host:port/number; default: SQLite in the "
-      "data directory.");
-  fields.field(
-      "database", database,
-      "Where everything else is kept: sqlite:///path or postgresql://user@host:port/database; default: SQLite in the data directory.");
-  fields.choice("auth", auth, {"token", "none"}, "Whether callers show a token; none makes everybody the administrator, on loopback only.");
-  fields.field("tls-cert", tls_cert, "Certificate as PEM file; with it the server speaks TLS 1.3 only.");
+  fields.field("state", state,
+               "Where jobs are kept: sqlite:///path, postgresql://.. or redis://..; default: SQLite in --data.");
+  fields.field("database", database, "Where the rest is kept: sqlite:///path or postgresql://..; default: the same.");
+  fields.choice("auth", auth, {"token", "none"}, "Whether callers show a token; none is for loopback only.");
+  fields.field("tls-cert", tls_cert, "Certificate as PEM file: TLS 1.3 only.");
   fields.field("tls-key", tls_key, "Private key of the certificate, as PEM file.");
-  fields.field("insecure-public", insecure_public, "Listen without TLS on an address that others can reach: tokens travel in the clear.");
-  fields.choice("kubernetes", kubernetes, {"off", "preview", "apply"},
-                "preview: jobs run here and their logs show the Kubernetes manifests that would be applied.");
+  fields.field("insecure-public", insecure_public, "Listen without TLS where others can reach it.");
+  fields.choice("kubernetes", kubernetes, {"off", "preview", "apply"}, "preview: logs of jobs show the manifests for them.");
   fields.field("host", host, "Address to listen on.");
   fields.field("port", port, {.min = 0, .max = 65'535},
                "Port of the platform API; 0: a free one, chosen once and kept for the data directory.");

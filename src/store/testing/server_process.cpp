@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <string_view>
 
 #include "base/file.h"
@@ -111,6 +112,13 @@ Result<std::string> program(const std::string& name) {
   const bool placed = ::setsid() > 0 && ::chdir(directory) == 0 && ::dup2(log, 1) == 1 && ::dup2(log, 2) == 2;
   if (dropped && bound && placed) ::execvp(arguments.front(), arguments.data());
   ::_exit(127);
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+  std::vector<pid_t> children;
+  std::ifstream list(fmt::format("/proc/{0}/task/{0}/children", parent));
+  for (pid_t child = 0; list >> child;) children.push_back(child);
+  return children;
 }
 
 }  // namespace
@@ -243,8 +251,13 @@ bool ServerProcess::answers() const {
 
 void ServerProcess::end(int signal) {
   if (pid_ <= 0) return;
+  const std::vector<pid_t> children = children_of(pid_);
   ::kill(pid_, SIGCONT);
   ::kill(pid_, signal);
+  // Sessions of PostgreSQL are processes of their own, and serve for a moment after their parent is gone.
+  for (const pid_t child : children) {
+    if (signal == SIGKILL) ::kill(child, SIGKILL);
+  }
   if (!wait_until(kEndMax, [this] { return ::waitpid(pid_, nullptr, WNOHANG) == pid_; })) {
     ::kill(pid_, SIGKILL);
     (void)::waitpid(pid_, nullptr, 0);
