@@ -175,7 +175,8 @@ TEST_F(AgentTest, rank_that_is_not_desired_any_more_is_killed_and_forgotten) {
   link.launch(shell_launch(kRank, "trap '' TERM; echo up; while :; do sleep 1000; done"));
   ASSERT_TRUE(link.wait_for([&](const FakeAgentLink& server) { return !server.log(kRank).empty(); }));
   link.forget(kRank);
-  EXPECT_TRUE(wait_until([&] { return processes_of(kRank, data_dir).empty() && !file_exists(exec::spool_paths(data_dir, kRank).spec); }));
+  EXPECT_TRUE(
+      wait_until([&] { return processes_of(kRank, data_dir).empty() && !file_exists(exec::default_workdir(data_dir, kRank.attempt)); }));
 }
 
 TEST_F(AgentTest, ended_rank_is_reported_until_it_is_forgotten_and_its_spool_goes_then) {

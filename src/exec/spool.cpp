@@ -76,10 +76,7 @@ SpoolPaths spool_paths(const std::string& data_dir, const RankKey& rank) {
   paths.log = stem + ".log";
   paths.events = stem + ".events";
   paths.shipped = stem + ".shipped.json";
-  paths.start_record = stem + ".start.json";
   paths.exit_record = stem + ".exit.json";
-  paths.spec = stem + ".spec.json";
-  paths.token = stem + ".token";
   return paths;
 }
 
@@ -96,6 +93,8 @@ std::optional<RankKey> rank_of_spool_file(std::string_view name) {
 }
 
 std::string spool_directory(const std::string& data_dir) { return data_dir + "/spool"; }
+
+std::string slots_directory(const std::string& data_dir) { return run_directory(data_dir) + "/slots"; }
 
 std::string work_directory(const std::string& data_dir) { return data_dir + "/work"; }
 

@@ -10,18 +10,17 @@ namespace trainyard::exec {
 
 /// Files of one rank below the node's data directory; docs/formats/warden.md draws the tree.
 struct SpoolPaths {
-  std::string log;           ///< Encoded log records, stdout and stderr in the order they were read.
-  std::string events;        ///< Event lines, each a JSON object and a newline.
-  std::string shipped;       ///< ShippedMark: what the server holds, so that the start of the files may be gone.
-  std::string start_record;  ///< StartRecord: there from before the rank's first instruction.
-  std::string exit_record;   ///< ExitRecord: there once the rank and its output have ended.
-  std::string spec;          ///< TRAINYARD_SPEC of the rank.
-  std::string token;         ///< TRAINYARD_TOKEN_FILE of the rank.
+  std::string log;          ///< Encoded log records, stdout and stderr in the order they were read.
+  std::string events;       ///< Event lines, each a JSON object and a newline.
+  std::string shipped;      ///< ShippedMark: what the server holds, so that the start of the files may be gone.
+  std::string exit_record;  ///< ExitRecord: there once the rank and its output have ended.
 };
 SpoolPaths spool_paths(const std::string& data_dir, const RankKey& rank);
 /// Whose file in the spool this is: "JOB.ATTEMPT.RANK.*"; none for any other name.
 std::optional<RankKey> rank_of_spool_file(std::string_view name);
 std::string spool_directory(const std::string& data_dir);
+/// Where what a rank needs lies while it runs: its spec, its token, its start record.
+std::string slots_directory(const std::string& data_dir);
 
 /// work/JOB/ATTEMPT: the working directory of ranks that name none.
 std::string default_workdir(const std::string& data_dir, const AttemptKey& attempt);

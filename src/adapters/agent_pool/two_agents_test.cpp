@@ -195,8 +195,7 @@ TEST_F(TwoAgentsTest, gang_whose_node_stays_away_fails_at_the_deadline_and_nothi
       << owner.exit_of(gang.ranks[0].rank)->launch_error;
   EXPECT_FALSE(owner.ran(gang.ranks[0].rank));
   on_strand([&] { pool.forget(gang.attempt); });
-  EXPECT_TRUE(wait_until([&] { return !file_exists(exec::spool_paths(directories[0], gang.ranks[0].rank).spec); }))
-      << "what was prepared is gone";
+  EXPECT_TRUE(wait_until([&] { return !file_exists(exec::default_workdir(directories[0], gang.attempt)); })) << "what was prepared is gone";
   links[1] = std::make_unique<EmbeddedLink>(EmbeddedLink::Deps{.strand = strand, .pool = pool, .logs = logs, .events = events});
 }
 

@@ -4,9 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
-#include <sstream>
 
 #include "base/file.h"
 
@@ -15,14 +16,28 @@ namespace {
 
 constexpr std::size_t kFileMax = std::size_t{1} << 20;
 
+/// Takes a line off the text; empty at its end.
+std::string_view next_line(std::string_view& text) {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(line.size() + 1, text.size()));
+  return line;
+}
+
+template <typename Number>
+Number number_in(std::string_view text) {
+  Number number{};
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
 std::vector<pid_t> members_of(const std::string& path) {
   std::vector<pid_t> members;
   const Result<std::string> text = read_file(path + "/cgroup.procs", kFileMax);
   if (!text.ok()) return members;
-  std::istringstream lines(*text);
-  // 0 is a process that this one cannot see.
-  for (pid_t pid = 0; lines >> pid;) {
-    if (pid > 0) members.push_back(pid);
+  std::string_view rest = *text;
+  for (std::string_view line = next_line(rest); !line.empty(); line = next_line(rest)) {
+    const pid_t pid = number_in<pid_t>(line);
+    if (pid > 0) members.push_back(pid);  // 0 is a process that this one cannot see.
   }
   return members;
 }
@@ -43,11 +58,11 @@ Result<void> ControlGroup::set(std::string_view file, std::string_view value) co
 std::uint64_t ControlGroup::counter(std::string_view file, std::string_view name) const {
   const Result<std::string> text = read_file(path_ + "/" + std::string(file), kFileMax);
   if (!text.ok()) return 0;
-  std::istringstream lines(*text);
-  std::string word;
-  std::uint64_t number = 0;
-  while (lines >> word >> number) {
-    if (word == name) return number;
+  std::string_view rest = *text;
+  for (std::string_view line = next_line(rest); !line.empty(); line = next_line(rest)) {
+    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ' ') {
+      return number_in<std::uint64_t>(line.substr(name.size() + 1));
+    }
   }
   return 0;
 }
@@ -59,15 +74,14 @@ Result<void> ControlGroup::add(pid_t process) const { return set("cgroup.procs",
 bool ControlGroup::remove() { return ::rmdir(path_.c_str()) == 0 || errno == ENOENT; }
 
 std::optional<std::string> own_group(std::string_view proc_self_cgroup, std::string_view controller) {
-  std::istringstream lines{std::string(proc_self_cgroup)};
-  for (std::string line; std::getline(lines, line);) {
+  for (std::string_view line = next_line(proc_self_cgroup); !line.empty(); line = next_line(proc_self_cgroup)) {
     const std::size_t first = line.find(':');
     const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
     if (second == std::string::npos) continue;
-    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string names = "," + std::string(line.substr(first + 1, second - first - 1)) + ",";
     const bool version2 = names == ",," && line.starts_with("0:");
     if (controller.empty() ? version2 : names.find("," + std::string(controller) + ",") != std::string::npos)
-      return line.substr(second + 1);
+      return std::string(line.substr(second + 1));
   }
   return std::nullopt;
 }

@@ -7,9 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cinttypes>
+#include <charconv>
 #include <csignal>
-#include <cstdio>
 #include <map>
 #include <optional>
 #include <utility>
@@ -189,7 +188,7 @@ GroupLimits::GroupLimits(GroupLimiter& owner, Slot slot, const Resources& resour
     : owner_(owner), slot_(std::move(slot)), resources_(resources) {}
 
 GroupLimits::~GroupLimits() {
-  slot_.oom_kills = counted();
+  slot_.oom_kills = counted();  // Somebody may have been ended since the rank was asked.
   owner_.give_back(std::move(slot_), empty_);
 }
 
@@ -232,12 +231,17 @@ struct BaseName {
   std::string text() const { return fmt::format("trainyard-{}-{}-{}", directory, warden, start_ticks); }
 };
 
-std::optional<BaseName> base_name_in(const std::string& text) {
-  std::array<char, 17> directory{};
+std::optional<BaseName> base_name_in(std::string_view text) {
+  constexpr std::string_view kPrefix = "trainyard-";
+  const std::size_t pid = text.find('-', kPrefix.size());
+  const std::size_t ticks = pid == std::string_view::npos ? pid : text.find('-', pid + 1);
+  if (!text.starts_with(kPrefix) || ticks == std::string_view::npos) return std::nullopt;
   BaseName name;
-  if (std::sscanf(text.c_str(), "trainyard-%16[0-9a-f]-%d-%" SCNu64, directory.data(), &name.warden, &name.start_ticks) != 3) return {};
-  name.directory = directory.data();
-  return name;
+  name.directory = text.substr(kPrefix.size(), pid - kPrefix.size());
+  const char* const end = text.data() + text.size();
+  const bool read = std::from_chars(text.data() + pid + 1, end, name.warden).ec == std::errc() &&
+                    std::from_chars(text.data() + ticks + 1, end, name.start_ticks).ec == std::errc();
+  return read ? std::optional(name) : std::nullopt;
 }
 
 /// Removes what dead wardens left. Members are killed only where the directory is ours: others may be seen from elsewhere.

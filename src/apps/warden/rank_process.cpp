@@ -58,10 +58,17 @@ void RankProcess::fail_launch(const Error& error) {
   end_with(exit);
 }
 
+Result<void> RankProcess::write_files(const exec::RankLaunch& request) {
+  if (!files_) {
+    ASSIGN_OR_RETURN(files_, deps_.slots.take());
+  }
+  return write_launch_files(request, deps_.environment, *files_, deps_.spares);
+}
+
 Result<void> RankProcess::make_ready(const exec::RankLaunch& request) {
   FAILPOINT("warden.before_spawn");
-  TRY(find_rank_program(request.argv, rank_environment(request, deps_.environment)));
-  TRY(write_launch_files(request, deps_.environment, deps_.spares));
+  TRY(write_files(request));
+  TRY(find_rank_program(request.argv, rank_environment(request, deps_.environment, *files_)));
   if (request.rank.rank != 0) return {};
   ASSIGN_OR_RETURN(port_, PortReservation::make(request.rank.attempt.job.value * 31 + request.rank.attempt.attempt.value));
   observation_.port = port_.port();
@@ -85,9 +92,9 @@ void RankProcess::start(const exec::RankLaunch& launch_request) {
 }
 
 Result<void> RankProcess::launch(const exec::RankLaunch& request) {
-  TRY(write_launch_files(request, deps_.environment, deps_.spares));
+  TRY(write_files(request));
   const exec::StartRecord started{.rank = request.rank, .boot_id = deps_.environment.boot_id, .started_at = observation_.started_at};
-  TRY(deps_.spares.write(paths_.start_record, exec::to_text(started)));
+  TRY(LaunchSlots::write(files_->start_record, exec::to_text(started)));
   RankOutput::WriteEnds ends;
   ASSIGN_OR_RETURN(output_, RankOutput::make(paths_, request.token, settings_.output, {deps_.loop, deps_.clock, share_},
                                              {.on_grown = [this] { callbacks_.on_grown(); },
@@ -101,7 +108,7 @@ Result<void> RankProcess::launch(const exec::RankLaunch& request) {
   if (!limits_->sees_oom()) oom_kills_before_ = oom_kill_count();
   FAILPOINT("warden.before_spawn");
   port_.release();
-  ASSIGN_OR_RETURN(const SpawnedRank spawned, spawn_rank(request.argv, rank_environment(request, deps_.environment),
+  ASSIGN_OR_RETURN(const SpawnedRank spawned, spawn_rank(request.argv, rank_environment(request, deps_.environment, *files_),
                                                          workdir_of(request, deps_.environment.data_dir), ends, limits_->child()));
   pid_ = spawned.pid;
   observation_.limited_by = spawned.limited ? limits_->name() : "rlimit";
@@ -321,7 +328,8 @@ void RankProcess::write_record() {
     record_timer_ = deps_.loop.call_after(settings_.record_retry, [this] { write_record(); });
     return;
   }
-  deps_.spares.take_back_secret(paths_.token);
+  if (files_) deps_.slots.give_back(std::move(*files_));
+  files_.reset();
   recorded_ = true;
   observation_.phase = exec::RankObservation::Phase::kExited;
   observation_.exit = record_->exit;

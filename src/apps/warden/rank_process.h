@@ -41,6 +41,7 @@ class RankProcess {
     Limiter& limiter;
     SpoolBudget& spool;
     Spares& spares;
+    LaunchSlots& slots;
     /// Kills processes that left the group; called once its leader and group have ended.
     std::function<void()> sweep_strays;
   };
@@ -84,6 +85,7 @@ class RankProcess {
   Duration grace() const { return grace_; }
 
  private:
+  Result<void> write_files(const exec::RankLaunch& launch);
   Result<void> make_ready(const exec::RankLaunch& launch);
   Result<void> launch(const exec::RankLaunch& launch);
   void fail_launch(const Error& error);
@@ -120,6 +122,7 @@ class RankProcess {
   bool leader_ended_ = false;
   bool linger_over_ = false;
   std::uint32_t checkpoint_number_ = 0;
+  std::optional<LaunchFiles> files_;  ///< Until the end is recorded.
   std::unique_ptr<RankLimits> limits_;
   PortReservation port_;
   std::uint64_t oom_kills_before_ = 0;  ///< Of the machine, where the limits do not count them.

@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <limits>
 #include <memory>
 
 #include "base/file.h"
@@ -17,8 +17,7 @@ namespace trainyard::warden {
 namespace {
 
 constexpr std::size_t kFilesMax = 256;
-constexpr std::size_t kWorkdirsMax = 64;
-constexpr off_t kSecretMax = 64 * 1024;
+constexpr std::size_t kWorkdirsMax = 256;
 
 bool renamed(const std::string& from, const std::string& to) { return ::rename(from.c_str(), to.c_str()) == 0; }
 
@@ -43,17 +42,21 @@ Result<Spares> Spares::make(std::string directory) {
 }
 
 Result<std::string> Spares::stage_once(std::string_view text) {
-  std::string path;
+  SpareFile spare{fmt::format("{}/f{}", directory_, last_ + 1), 0};
   if (files_.empty()) {
-    path = fmt::format("{}/f{}", directory_, ++last_);
+    ++last_;
   } else {
-    path = std::move(files_.back());
+    spare = std::move(files_.back());
     files_.pop_back();
   }
+  const std::string& path = spare.path;
   ASSIGN_OR_RETURN(const UniqueFd file, open_file(path, O_WRONLY | O_CREAT, 0600));
   // Overwritten and then cut, so that blocks that are there are used again.
   Result<void> written = write_all(file.get(), text, path);
-  if (written.ok() && ::ftruncate(file.get(), static_cast<off_t>(text.size())) != 0) written = system_error(errno, "ftruncate", path);
+  const bool too_long = spare.size_max > text.size();
+  if (written.ok() && too_long && ::ftruncate(file.get(), static_cast<off_t>(text.size())) != 0) {
+    written = system_error(errno, "ftruncate", path);
+  }
   if (written.ok()) return path;
   (void)::unlink(path.c_str());
   return written.error();
@@ -75,33 +78,17 @@ Result<void> Spares::publish(const std::string& staged, const std::string& path)
   return system_error(errno, "rename", path);
 }
 
-Result<void> Spares::write(const std::string& path, std::string_view text) {
-  ASSIGN_OR_RETURN(const std::string staged, stage(text));
-  return publish(staged, path);
-}
-
 void Spares::take_back(const std::string& path) {
   if (files_.size() >= kFilesMax) {
     (void)::unlink(path.c_str());
     return;
   }
-  std::string spare = fmt::format("{}/f{}", directory_, ++last_);
-  if (renamed(path, spare)) {
+  SpareFile spare{fmt::format("{}/f{}", directory_, ++last_), std::numeric_limits<std::size_t>::max()};
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0) spare.size_max = static_cast<std::size_t>(info.st_size);
+  if (renamed(path, spare.path)) {
     files_.push_back(std::move(spare));
   } else if (errno != ENOENT) {
-    (void)::unlink(path.c_str());
-  }
-}
-
-void Spares::take_back_secret(const std::string& path) {
-  // Not cut to nothing: giving blocks back costs a file system more than all the rest.
-  const Result<UniqueFd> file = open_file(path, O_WRONLY);
-  struct stat info {};
-  if (!file.ok() || ::fstat(file->get(), &info) != 0) return;
-  const std::string zeros(static_cast<std::size_t>(std::min<off_t>(info.st_size, kSecretMax)), '\0');
-  if (write_all(file->get(), zeros, path).ok()) {
-    take_back(path);
-  } else {
     (void)::unlink(path.c_str());
   }
 }

@@ -9,7 +9,7 @@
 
 namespace trainyard::warden {
 
-/// Small files and empty working directories of ranks that are gone, kept for the next ones: making and removing inodes costs a file
+/// Exit records and empty working directories of ranks that are gone, kept for the next ones: making and removing inodes costs a file
 /// system far more than renaming them, and short ranks do little else. A bounded number lies in one directory; all of it may be lost.
 /// Single-threaded.
 class Spares {
@@ -21,12 +21,8 @@ class Spares {
   Result<std::string> stage(std::string_view text);
   /// Gives a staged file its name at once: a reader sees the whole text or what was there before.
   Result<void> publish(const std::string& staged, const std::string& path);
-  /// Both.
-  Result<void> write(const std::string& path, std::string_view text);
-  /// Removes a file of at most a few kilobytes. Absent is no error.
+  /// Removes a file that was published. Absent is no error.
   void take_back(const std::string& path);
-  /// The same for one that holds a secret.
-  void take_back_secret(const std::string& path);
 
   /// Makes work/JOB/ATTEMPT/tmp below `work`, unless it is there.
   Result<void> make_workdir(const std::string& work, const AttemptKey& attempt);
@@ -37,9 +33,14 @@ class Spares {
   explicit Spares(std::string directory) : directory_(std::move(directory)) {}
   Result<std::string> stage_once(std::string_view text);
 
+  struct SpareFile {
+    std::string path;
+    std::size_t size_max = 0;  ///< It is not longer.
+  };
+
   std::string directory_;
   std::uint64_t last_ = 0;
-  std::vector<std::string> files_;  ///< Paths of those that are free.
+  std::vector<SpareFile> files_;
   struct Workdir {
     std::string path;   ///< Stands for work/JOB.
     std::string inner;  ///< Name of the directory in it, which holds `tmp`.

@@ -170,8 +170,7 @@ std::string workdir_of(const exec::RankLaunch& launch, const std::string& data_d
   return launch.workdir.empty() ? exec::default_workdir(data_dir, launch.rank.attempt) : launch.workdir;
 }
 
-std::map<std::string, std::string> rank_environment(const exec::RankLaunch& launch, const EnvironmentBase& base) {
-  const exec::SpoolPaths paths = exec::spool_paths(base.data_dir, launch.rank);
+std::map<std::string, std::string> rank_environment(const exec::RankLaunch& launch, const EnvironmentBase& base, const LaunchFiles& files) {
   const std::string workdir = workdir_of(launch, base.data_dir);
   std::map<std::string, std::string> environment{
       {"PATH", value_or(base.inherited, "PATH", kDefaultPath)},
@@ -182,8 +181,8 @@ std::map<std::string, std::string> rank_environment(const exec::RankLaunch& laun
   };
   for (const auto& [name, value] : launch.env) environment[name] = value;
   if (!base.program_dir.empty()) environment["PATH"] = base.program_dir + ":" + environment["PATH"];
-  environment["TRAINYARD_SPEC"] = paths.spec;
-  environment["TRAINYARD_TOKEN_FILE"] = paths.token;
+  environment["TRAINYARD_SPEC"] = files.spec;
+  environment["TRAINYARD_TOKEN_FILE"] = files.token;
   environment["TRAINYARD_WORKDIR"] = workdir;
   environment[std::string(exec::kRankMarker)] = base.boot_id + "/" + exec::text_of(launch.rank);
   return environment;
@@ -199,15 +198,14 @@ std::map<std::string, std::string> inherited_environment() {
   return environment;
 }
 
-Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base, Spares& spares) {
-  const exec::SpoolPaths paths = exec::spool_paths(base.data_dir, launch.rank);
+Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base, const LaunchFiles& files, Spares& spares) {
   if (launch.workdir.empty()) {
     TRY(spares.make_workdir(exec::work_directory(base.data_dir), launch.rank.attempt));
   } else {
     TRY(make_directories(launch.workdir + "/tmp"));
   }
-  TRY(spares.write(paths.spec, to_json(launch.spec) + "\n"));
-  return spares.write(paths.token, launch.token);
+  TRY(LaunchSlots::write(files.spec, to_json(launch.spec) + "\n"));
+  return LaunchSlots::write(files.token, launch.token);
 }
 
 Result<void> find_rank_program(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/warden/launch_slots.h"
 #include "apps/warden/limits.h"
 #include "apps/warden/rank_output.h"
 #include "apps/warden/spares.h"
@@ -21,13 +22,13 @@ struct EnvironmentBase {
 };
 
 /// A clean base (PATH, HOME, LANG, TMPDIR), then `launch.env`, then the files of the rank. Pure.
-std::map<std::string, std::string> rank_environment(const exec::RankLaunch& launch, const EnvironmentBase& base);
+std::map<std::string, std::string> rank_environment(const exec::RankLaunch& launch, const EnvironmentBase& base, const LaunchFiles& files);
 std::string workdir_of(const exec::RankLaunch& launch, const std::string& data_dir);
 /// The warden's own environment.
 std::map<std::string, std::string> inherited_environment();
 
 /// Makes the directories of a rank and writes the files its environment names.
-Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base, Spares& spares);
+Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base, const LaunchFiles& files, Spares& spares);
 /// Looks for the program where spawn_rank will, without starting it. Errors: NOT_FOUND "launch.no_program", FAILED_PRECONDITION
 /// "launch.exec".
 Result<void> find_rank_program(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment);

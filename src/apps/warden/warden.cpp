@@ -1,7 +1,6 @@
 #include "apps/warden/warden.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,11 +30,17 @@ std::optional<Number> number_in(std::string_view text) {
 
 }  // namespace
 
-Warden::Warden(WardenSettings settings, Deps deps, exec::GroupRegistry groups, Spares spares)
-    : settings_(std::move(settings)), deps_(deps), groups_(std::move(groups)), spares_(std::move(spares)), spool_(settings_.spool_max) {
+Warden::Warden(WardenSettings settings, Deps deps, exec::GroupRegistry groups, Spares spares, LaunchSlots slots)
+    : settings_(std::move(settings)),
+      deps_(deps),
+      groups_(std::move(groups)),
+      spares_(std::move(spares)),
+      slots_(std::move(slots)),
+      spool_(settings_.spool_max) {
   std::vector<std::string> reasons;
   limiter_ = settings_.control_groups ? make_limiter(settings_.limit_roots, settings_.data_dir, reasons) : make_process_limiter();
-  fmt::print(stderr, "ranks are limited by {}{}{}\n", limiter_->name(), reasons.empty() ? "" : "; not taken: ", fmt::join(reasons, "; "));
+  fmt::print(stderr, "ranks are limited by {}\n", limiter_->name());
+  for (const std::string& reason : reasons) fmt::print(stderr, "no stronger limits: {}\n", reason);
   environment_.program_dir = settings_.program_dir;
   environment_.data_dir = settings_.data_dir;
   environment_.inherited = inherited_environment();
@@ -47,7 +52,8 @@ Result<std::unique_ptr<Warden>> Warden::make(WardenSettings settings, Deps deps)
   const std::string boot_id = secure_random_hex(16);
   ASSIGN_OR_RETURN(exec::GroupRegistry groups, exec::GroupRegistry::make(run + "/groups", boot_id));
   ASSIGN_OR_RETURN(Spares spares, Spares::make(run + "/spare"));
-  std::unique_ptr<Warden> warden(new Warden(std::move(settings), deps, std::move(groups), std::move(spares)));
+  ASSIGN_OR_RETURN(LaunchSlots slots, LaunchSlots::open(exec::slots_directory(settings.data_dir)));
+  std::unique_ptr<Warden> warden(new Warden(std::move(settings), deps, std::move(groups), std::move(spares), std::move(slots)));
   warden->environment_.boot_id = boot_id;
   TRY(warden->recover());
   Warden* const self = warden.get();
@@ -67,50 +73,69 @@ Result<void> Warden::recover() {
   TRY(make_directories(spool));
   ASSIGN_OR_RETURN(const std::vector<std::string> names, list_directory(spool));
   for (const std::string& name : names) {
-    if (!name.ends_with(".start.json") && !name.ends_with(".exit.json")) continue;
     const std::optional<RankKey> rank = exec::rank_of_spool_file(name);
-    if (rank && !ranks_.contains(*rank)) TRY(recover_rank(*rank));
+    if (rank && name.ends_with(".exit.json")) TRY(recover_ended(*rank));
   }
-  // What was laid out for ranks that were never started.
-  for (const std::string& name : names) {
-    const std::optional<RankKey> rank = exec::rank_of_spool_file(name);
-    if (rank && !ranks_.contains(*rank)) remove_files(*rank, true);
+  for (const exec::StartRecord& started : slots_.started()) {
+    if (!ranks_.contains(started.rank)) TRY(record_lost(started));
   }
+  TRY(slots_.empty());
+  remove_unused_workdirs();
   return {};
 }
 
-Result<void> Warden::recover_rank(const RankKey& rank) {
+Result<void> Warden::recover_ended(const RankKey& rank) {
   constexpr std::size_t kRecordMax = std::size_t{1} << 20;
   const exec::SpoolPaths paths = exec::spool_paths(settings_.data_dir, rank);
-  if (const Result<std::string> text = read_file(paths.exit_record, kRecordMax); text.ok()) {
-    const Result<exec::ExitRecord> record = exec::exit_record_from(*text);
-    // A crash of the machine may have left less output than the record tells of.
-    if (record.ok() && record->rank == rank && file_size(paths.log).value_or(0) >= record->log_size &&
-        file_size(paths.events).value_or(0) >= record->events_size) {
-      add_rank(rank).restore(*record);
-      return {};
-    }
+  const Result<std::string> text = read_file(paths.exit_record, kRecordMax);
+  const Result<exec::ExitRecord> record = text.ok() ? exec::exit_record_from(*text) : Result<exec::ExitRecord>(text.error());
+  // A crash of the machine may have left less output than the record tells of.
+  if (record.ok() && record->rank == rank && file_size(paths.log).value_or(0) >= record->log_size &&
+      file_size(paths.events).value_or(0) >= record->events_size) {
+    add_rank(rank).restore(*record);
+    return {};
   }
-  // Started and never seen to end: the warden before this one died. Its processes are gone by now.
+  exec::StartRecord started;
+  started.rank = rank;
+  return record_lost(started);
+}
+
+/// Started and never seen to end: the warden before this one died. Its processes are gone by now.
+Result<void> Warden::record_lost(const exec::StartRecord& started) {
+  const exec::SpoolPaths paths = exec::spool_paths(settings_.data_dir, started.rank);
   exec::ExitRecord record;
-  record.rank = rank;
-  if (const Result<std::string> text = read_file(paths.start_record, kRecordMax); text.ok()) {
-    record.started_at = exec::start_record_from(*text).value_or(exec::StartRecord{}).started_at;
-  }
+  record.rank = started.rank;
+  record.started_at = started.started_at;
   record.exit.code = 128 + SIGKILL;
   record.exit.signal = SIGKILL;
   record.exit.lost = true;
   record.exit.ended_at = deps_.clock.now();
   ASSIGN_OR_RETURN(record.log_size, repair_log_file(paths.log, exec::read_shipped_mark(paths).log_size));
   ASSIGN_OR_RETURN(record.events_size, repair_events_file(paths.events));
-  add_rank(rank).record_end_unseen(record);
+  add_rank(started.rank).record_end_unseen(record);
   return {};
+}
+
+/// Of attempts that are gone or were only prepared; what programs left in theirs stays.
+void Warden::remove_unused_workdirs() {
+  const std::string work = exec::work_directory(settings_.data_dir);
+  for (const std::string& job_name : list_directory(work).value_or({})) {
+    const auto job = number_in<std::uint64_t>(job_name);
+    if (!job) continue;
+    for (const std::string& attempt_name : list_directory(work + "/" + job_name).value_or({})) {
+      const auto number = number_in<std::uint32_t>(attempt_name);
+      if (!number) continue;
+      const AttemptKey attempt{JobId(*job), AttemptNumber(*number)};
+      const auto next = ranks_.lower_bound({attempt, 0});
+      if (next == ranks_.end() || next->first.attempt != attempt) spares_.take_back_workdir(work, attempt);
+    }
+  }
 }
 
 RankProcess& Warden::add_rank(const RankKey& rank) {
   auto process = std::make_unique<RankProcess>(
       settings_.rank,
-      RankProcess::Deps{deps_.loop, deps_.clock, groups_, environment_, *limiter_, spool_, spares_, [this] { sweep_strays(); }},
+      RankProcess::Deps{deps_.loop, deps_.clock, groups_, environment_, *limiter_, spool_, spares_, slots_, [this] { sweep_strays(); }},
       RankProcess::Callbacks{.on_changed = [this, rank] { on_rank_changed(rank); }, .on_grown = [this, rank] { on_rank_grown(rank); }});
   return *ranks_.emplace(rank, std::move(process)).first->second;
 }
@@ -245,12 +270,9 @@ Result<Document> Warden::forget(const RankKey& key) {
 
 void Warden::remove_files(const RankKey& key, bool wrote) {
   const exec::SpoolPaths paths = exec::spool_paths(settings_.data_dir, key);
-  // The exit record goes last: if this is cut short, the next warden still knows that the rank has ended.
   if (wrote) {
     for (const std::string& path : {paths.log, paths.events, paths.shipped}) ::unlink(path.c_str());
   }
-  for (const std::string& path : {paths.start_record, paths.spec}) spares_.take_back(path);
-  spares_.take_back_secret(paths.token);
   (void)hit_failpoint("warden.during_forget");
   spares_.take_back(paths.exit_record);
   const auto next = ranks_.lower_bound({key.attempt, 0});

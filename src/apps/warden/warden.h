@@ -46,9 +46,11 @@ class Warden {
  private:
   using Ranks = std::map<RankKey, std::unique_ptr<RankProcess>>;
 
-  Warden(WardenSettings settings, Deps deps, exec::GroupRegistry groups, Spares spares);
+  Warden(WardenSettings settings, Deps deps, exec::GroupRegistry groups, Spares spares, LaunchSlots slots);
   Result<void> recover();
-  Result<void> recover_rank(const RankKey& rank);
+  Result<void> recover_ended(const RankKey& rank);
+  Result<void> record_lost(const exec::StartRecord& started);
+  void remove_unused_workdirs();
   RankProcess& add_rank(const RankKey& rank);
 
   void on_message(ConnectionId connection, const Document& request);
@@ -58,7 +60,8 @@ class Warden {
   Result<Document> start(const Document& request);
   Result<Document> stop(const Document& request);
   Result<Document> forget(const RankKey& rank);
-  /// `wrote`: it may have output files.
+  /// `wrote`: it may have output files. The exit record goes last: if this is cut short, the next warden still knows that the rank has
+  /// ended.
   void remove_files(const RankKey& rank, bool wrote);
 
   void on_rank_changed(const RankKey& rank);
@@ -77,6 +80,7 @@ class Warden {
   EnvironmentBase environment_;
   exec::GroupRegistry groups_;
   Spares spares_;
+  LaunchSlots slots_;
   std::unique_ptr<Limiter> limiter_;
   SpoolBudget spool_;
   Ranks ranks_;

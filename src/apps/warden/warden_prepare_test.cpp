@@ -1,6 +1,7 @@
 // Ranks of gangs on several nodes: made ready by one request, started by another.
 #include <netinet/in.h>
 
+#include "apps/warden/launch_slots.h"
 #include "apps/warden/testing/warden_fixture.h"
 
 namespace trainyard::warden {
@@ -42,7 +43,7 @@ TEST_F(WardenPrepareTest, prepared_rank_waits_with_a_port_that_nobody_else_gets)
   ASSERT_NE(seen(kRank).port, 0);
   EXPECT_FALSE(can_listen_at(seen(kRank).port));
   EXPECT_FALSE(file_exists(data_dir + "/ran"));
-  EXPECT_FALSE(file_exists(paths(kRank).start_record)) << "it has not started";
+  EXPECT_TRUE(LaunchSlots::open(exec::slots_directory(data_dir)).value().started().empty()) << "it has not started";
 }
 
 TEST_F(WardenPrepareTest, start_runs_a_prepared_rank_with_the_launch_that_comes_with_it_and_frees_its_port) {
@@ -93,7 +94,7 @@ TEST_F(WardenPrepareTest, prepared_rank_that_is_stopped_never_runs) {
   node.send(exec::forget_request(kRank));
   EXPECT_TRUE(node.ask(exec::list_request(3))["ranks"].items().empty());
   EXPECT_FALSE(file_exists(data_dir + "/ran"));
-  EXPECT_FALSE(file_exists(paths(kRank).spec));
+  EXPECT_FALSE(file_exists(paths(kRank).exit_record));
 }
 
 TEST_F(WardenPrepareTest, second_request_changes_nothing) {
@@ -113,12 +114,12 @@ TEST_F(WardenPrepareTest, next_warden_knows_nothing_of_a_rank_that_was_only_prep
   exec::RankLaunch launch = shell_launch(kRank, "true");
   launch.token = "secret";
   prepare(launch);
-  ASSERT_TRUE(file_exists(paths(kRank).token));
+  ASSERT_TRUE(file_exists(exec::slots_directory(data_dir) + "/1/token"));
   warden->signal(SIGKILL);
   ASSERT_TRUE(warden->ended());
   WardenConnection& second = start_warden();
   EXPECT_TRUE(second.ask(exec::list_request(3))["ranks"].items().empty());
-  EXPECT_FALSE(file_exists(paths(kRank).spec)) << "nor is its token left behind";
+  EXPECT_FALSE(file_exists(exec::slots_directory(data_dir) + "/1/token")) << "nor is its token left behind";
   EXPECT_FALSE(file_exists(data_dir + "/work/17"));
 }
 

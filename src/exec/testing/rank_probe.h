@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "exec/process_groups.h"
 #include "exec/process_table.h"
 #include "exec/spool.h"
 
@@ -71,12 +72,13 @@ inline RankLaunch shell_launch(const RankKey& key, const std::string& script) {
   return launch;
 }
 
-/// Processes whose environment carries the mark of any warden over `rank`.
+/// Processes whose environment carries the mark of `rank`, with files below this directory.
 inline std::vector<pid_t> processes_of(const RankKey& rank, const std::string& data_dir) {
   std::vector<pid_t> found;
-  const std::string spec = "TRAINYARD_SPEC=" + spool_paths(data_dir, rank).spec;
+  const std::string files = "TRAINYARD_SPEC=" + slots_directory(data_dir) + "/";
   for (const ProcessStat& process : list_processes()) {
-    if (!process.zombie && environment_has(process.pid, spec)) found.push_back(process.pid);
+    if (process.zombie || !environment_has(process.pid, files)) continue;
+    if (environment_value(process.pid, kRankMarker).value_or("").ends_with("/" + text_of(rank))) found.push_back(process.pid);
   }
   return found;
 }
