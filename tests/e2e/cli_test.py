@@ -142,6 +142,7 @@ class CommandsTest(unittest.TestCase):
     def setUpClass(cls):
         cls.server = Server("--cpus", "4")
         cls.addClassCleanup(cls.server.close)
+        wait_until(lambda: cls.server.call("GET", "/api/v1/nodes")[1]["nodes"], what="the node of the server")
 
     def cli(self, *words, **variables):
         return run("--url", self.server.url, "--token-file", self.server.ready["token_file"], *words, **variables)
