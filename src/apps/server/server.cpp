@@ -336,6 +336,8 @@ void ComposedServer::stop(bool stop_jobs) {
   writes_.stop();
   bulk_.stop();
   strand_.stop();
+  // A commit in flight answers to the strand, which must still be there.
+  state_.ledger.reset();
 }
 
 }  // namespace
