@@ -18,7 +18,7 @@ import tempfile
 import threading
 import unittest
 
-from harness import BIN, Server, process_alive, wait_until
+from harness import BIN, Server, process_alive, wait_until, warden_of
 
 LONG = os.environ.get("TRAINYARD_SWEEP") == "long"
 SOURCES = pathlib.Path(__file__).resolve().parents[2] / "src"
@@ -63,17 +63,6 @@ def processes_below(directory):
     return found
 
 
-def warden_of(directory):
-    """The pid of the warden that serves this directory, none when there is none."""
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if words[0].endswith(b"trainyard-warden") and str(directory).encode() in words and process_alive(int(entry.name)):
-                    return int(entry.name)
-    return None
-
-
 class Cluster:
     """A server with its own agent, or with an agent in a process of its own; each may be killed and started again. `victim` is the
     program that is to die at `failpoint`, once."""
@@ -99,9 +88,10 @@ class Cluster:
     def __exit__(self, *_):
         for program in ("agent", "server"):
             self.kill(program)
-        if warden := warden_of(self.node):
+        # An agent that died while it replaced its warden may have left two.
+        while warden := warden_of(self.node):
             os.kill(warden, signal.SIGKILL)
-            wait_until(lambda: not process_alive(warden), what="the end of the warden")
+            wait_until(lambda pid=warden: not process_alive(pid), what="the end of the warden")
         for pid in processes_below(self.node):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

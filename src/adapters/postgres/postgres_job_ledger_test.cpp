@@ -2,13 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <thread>
 
 #include "adapters/postgres/testing/tell.h"
 #include "base/failpoint.h"
 #include "store/testing/commit_and_wait.h"
 #include "store/testing/ledger_batches.h"
+#include "store/testing/ledger_server_death.h"
 #include "store/testing/server_process.h"
 
 namespace trainyard::adapters::postgres {
@@ -20,6 +20,8 @@ using store::testing::batch_of_jobs;
 using store::testing::commit_and_wait;
 using store::testing::ServerProcess;
 using testing::tell;
+
+constexpr Duration kNeverIdle = std::chrono::hours(1);
 
 std::unique_ptr<JobLedger> recovered(const PostgresJobLedgerSettings& settings) {
   std::unique_ptr<JobLedger> ledger = make_postgres_job_ledger(settings).value();
@@ -37,51 +39,18 @@ class PostgresServerTest : public ::testing::Test {
     server_ = std::move(server).value();
   }
   std::string url() const { return server_->url(); }
-  LedgerRecovery recovery() const { return make_postgres_job_ledger({.url = url()}).value()->recover().value(); }
 
   std::unique_ptr<ServerProcess> server_;
 };
 
 TEST_F(PostgresServerTest, acknowledged_batches_survive_the_death_of_the_server_between_commits) {
-  for (std::uint64_t round = 0; round < 2; ++round) {
-    // However slowly this runs, the connection does not count as idle and is not replaced before the commit.
-    const auto ledger = recovered({.url = url(), .idle_check = std::chrono::hours(1)});
-    for (std::uint64_t i = 0; i < 5; ++i) {
-      ASSERT_TRUE(commit_and_wait(*ledger, batch_of_jobs(1 + round * 50 + i * 10, 10)).ok());
-    }
-    server_->kill();
-    const Result<void> failed = commit_and_wait(*ledger, batch_of_jobs(1 + (round + 1) * 50, 1));
-    ASSERT_FALSE(failed.ok());
-    EXPECT_EQ(failed.error().id, "ledger.unavailable");
-    EXPECT_FALSE(ledger->get(JobId(1)).ok());
-    ASSERT_TRUE(server_->restart().ok());
-    EXPECT_FALSE(commit_and_wait(*ledger, {}).ok()) << "nothing after a failure";
-    EXPECT_TRUE(ledger->get(JobId(1)).ok()) << "reads connect again";
-    const LedgerRecovery found = recovery();
-    EXPECT_EQ(found.live_jobs.size(), (round + 1) * 50);
-    EXPECT_EQ(found.idempotency.size(), (round + 1) * 50);
-    EXPECT_EQ(found.last_event.value, (round + 1) * 50);
-  }
+  store::testing::survive_death_between_commits(
+      *server_, [this] { return make_postgres_job_ledger({.url = url(), .idle_check = kNeverIdle}).value(); });
 }
 
 TEST_F(PostgresServerTest, death_of_the_server_amid_commits_loses_no_acknowledged_batch_and_tears_none) {
-  std::uint64_t known = 0;
-  for (int round = 0; round < 3; ++round) {
-    const auto ledger = recovered({.url = url()});
-    std::atomic<std::uint64_t> acknowledged = known;
-    std::jthread committing([&] {
-      while (commit_and_wait(*ledger, batch_of_jobs(acknowledged + 1, 20, std::string(2000, 'b'))).ok()) acknowledged += 20;
-    });
-    while (acknowledged < known + 200) std::this_thread::yield();
-    server_->kill();
-    committing.join();
-    ASSERT_TRUE(server_->restart().ok());
-    const LedgerRecovery found = recovery();
-    known = found.live_jobs.size();
-    EXPECT_TRUE(known == acknowledged || known == acknowledged + 20) << known << " of " << acknowledged;
-    EXPECT_EQ(found.idempotency.size(), known);
-    EXPECT_EQ(found.last_event.value, known);
-  }
+  store::testing::survive_death_amid_commits(*server_,
+                                             [this] { return make_postgres_job_ledger({.url = url(), .idle_check = kNeverIdle}).value(); });
 }
 
 TEST_F(PostgresServerTest, server_that_does_not_sync_is_refused_with_the_setting) {

@@ -2,12 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <thread>
 
 #include "adapters/redis/internal/connection.h"
 #include "store/testing/commit_and_wait.h"
 #include "store/testing/ledger_batches.h"
+#include "store/testing/ledger_server_death.h"
 #include "store/testing/server_process.h"
 
 namespace trainyard::adapters::redis {
@@ -20,6 +19,8 @@ using store::testing::commit_and_wait;
 using store::testing::ServerProcess;
 
 using Words = std::vector<std::string_view>;
+
+constexpr Duration kNeverIdle = std::chrono::hours(1);
 
 std::unique_ptr<JobLedger> recovered(const RedisJobLedgerSettings& settings) {
   std::unique_ptr<JobLedger> ledger = make_redis_job_ledger(settings).value();
@@ -52,45 +53,13 @@ class RedisServerTest : public ::testing::Test {
 };
 
 TEST_F(RedisServerTest, acknowledged_batches_survive_the_death_of_the_server_between_commits) {
-  for (std::uint64_t round = 0; round < 3; ++round) {
-    const auto ledger = recovered({.url = url()});
-    for (std::uint64_t i = 0; i < 5; ++i) {
-      ASSERT_TRUE(commit_and_wait(*ledger, batch_of_jobs(1 + round * 50 + i * 10, 10)).ok());
-    }
-    server_->kill();
-    const Result<void> failed = commit_and_wait(*ledger, batch_of_jobs(1 + (round + 1) * 50, 1));
-    ASSERT_FALSE(failed.ok());
-    EXPECT_EQ(failed.error().id, "ledger.unavailable");
-    EXPECT_FALSE(ledger->get(JobId(1)).ok());
-    ASSERT_TRUE(server_->restart().ok());
-    EXPECT_FALSE(commit_and_wait(*ledger, {}).ok()) << "nothing after a failure";
-    EXPECT_TRUE(ledger->get(JobId(1)).ok()) << "reads connect again";
-
-    const LedgerRecovery recovery = make_redis_job_ledger({.url = url()}).value()->recover().value();
-    EXPECT_EQ(recovery.live_jobs.size(), (round + 1) * 50);
-    EXPECT_EQ(recovery.idempotency.size(), (round + 1) * 50);
-    EXPECT_EQ(recovery.last_event.value, (round + 1) * 50);
-  }
+  store::testing::survive_death_between_commits(*server_,
+                                                [this] { return make_redis_job_ledger({.url = url(), .idle_check = kNeverIdle}).value(); });
 }
 
 TEST_F(RedisServerTest, death_of_the_server_amid_commits_loses_no_acknowledged_batch_and_tears_none) {
-  std::uint64_t known = 0;
-  for (int round = 0; round < 4; ++round) {
-    const auto ledger = recovered({.url = url()});
-    std::atomic<std::uint64_t> acknowledged = known;
-    std::jthread committing([&] {
-      while (commit_and_wait(*ledger, batch_of_jobs(acknowledged + 1, 20, std::string(2000, 'b'))).ok()) acknowledged += 20;
-    });
-    while (acknowledged < known + 200) std::this_thread::yield();
-    server_->kill();
-    committing.join();
-    ASSERT_TRUE(server_->restart().ok());
-    const LedgerRecovery recovery = make_redis_job_ledger({.url = url()}).value()->recover().value();
-    known = recovery.live_jobs.size();
-    EXPECT_TRUE(known == acknowledged || known == acknowledged + 20) << known << " of " << acknowledged;
-    EXPECT_EQ(recovery.idempotency.size(), known);
-    EXPECT_EQ(recovery.last_event.value, known);
-  }
+  store::testing::survive_death_amid_commits(*server_,
+                                             [this] { return make_redis_job_ledger({.url = url(), .idle_check = kNeverIdle}).value(); });
 }
 
 TEST_F(RedisServerTest, server_that_would_lose_commits_is_refused_with_the_setting) {

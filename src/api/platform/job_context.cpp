@@ -67,4 +67,16 @@ Result<void> require_submit(const net::Principal& principal, std::string_view na
       {}};
 }
 
+Result<jobs::Submission> prepare_submission(const JobContext& context, JobSpec spec, const net::Principal& caller) {
+  TRY(require_submit(caller, spec.name_space));
+  jobs::Submission submission;
+  ASSIGN_OR_RETURN(submission.resolved, context.resolver.resolve(spec));
+  std::vector<JobId> awaited;
+  for (const JobDependency& dependency : spec.after) awaited.push_back(JobId(static_cast<std::uint64_t>(dependency.job)));
+  ASSIGN_OR_RETURN(submission.ended_dependencies, jobs::ended_states(context.ledger, awaited));
+  submission.spec = std::move(spec);
+  submission.owner = caller.name;
+  return submission;
+}
+
 }  // namespace trainyard::api

@@ -45,6 +45,10 @@ void find_job_for(JobContext context, const net::Request& request, net::Permissi
 /// PERMISSION_DENIED "auth.forbidden".
 Result<void> require_submit(const net::Principal& principal, std::string_view name_space);
 
+/// What a client sent, ready for JobService: the caller may submit there, inputs are pinned, and how the jobs it waits for have ended is
+/// looked up. Blocks: on the reading thread. Errors: those of require_submit, the resolver and the ledger.
+Result<jobs::Submission> prepare_submission(const JobContext& context, JobSpec spec, const net::Principal& caller);
+
 /// Calls `send` with the problem details or with what `render` makes of the value.
 template <typename T, typename Render>
 void reply(const net::ResponderPtr& responder, const std::string& request_id, const Result<T>& result, Render render) {

@@ -121,13 +121,9 @@ Result<std::vector<jobs::Submission>> read_batch(const JobContext& context, cons
   submissions.reserve(specs.size());
   for (const Document& document : specs) {
     ASSIGN_OR_RETURN(JobSpec spec, job_spec_from(document));
-    TRY(require_submit(request.principal, spec.name_space));
-    Result<Document> resolved = context.resolver.resolve(spec);
-    if (!resolved.ok()) return std::move(resolved).error().with_context(fmt::format("job {} of the batch", submissions.size()));
-    jobs::Submission& submission = submissions.emplace_back();
-    submission.spec = std::move(spec);
-    submission.resolved = std::move(resolved).value();
-    submission.owner = request.principal.name;
+    Result<jobs::Submission> prepared = prepare_submission(context, std::move(spec), request.principal);
+    if (!prepared.ok()) return std::move(prepared).error().with_context(fmt::format("job {} of the batch", submissions.size()));
+    submissions.push_back(std::move(prepared).value());
   }
   return submissions;
 }

@@ -51,6 +51,22 @@ TEST_F(JobControlTest, batch_is_taken_whole_or_not_at_all) {
   EXPECT_EQ(call("GET", "/api/v1/jobs/3").status, 404);
 }
 
+TEST_F(JobControlTest, job_of_a_batch_may_wait_for_one_that_has_ended) {
+  submit();
+  runs(rank(JobId(1), 1));
+  exits(rank(JobId(1), 1), jobs::testing::exit_with(0));
+  settle();
+  // A restart forgets what it knew of ends: only the ledger has them.
+  crash();
+  boot();
+  net::Router fresh{authorizer};
+  add_job_control_routes(fresh, context());
+  const auto answer = net::testing::start_call(
+      fresh, request("POST", "/api/v1/jobs:batch", R"({"jobs":[{"command":["a"],"after":["1"]},{"command":["b"],"after":["1:failed"]}]})"));
+  settle();
+  EXPECT_EQ(answer->wait()->status, 201) << answer->wait()->body;
+}
+
 TEST_F(JobControlTest, runner_controls_its_own_jobs_and_an_operator_those_of_others) {
   submit(R"(,"hold":true)");
   authorizer.principal = {.name = "bob", .role = "runner"};

@@ -37,31 +37,17 @@ Result<JobSpec> decode_spec(const net::Request& request) {
   return job_spec_from(body);
 }
 
-/// How the jobs have ended that `spec` waits for. Blocks.
-Result<std::map<JobId, JobState>> ended_dependencies(const JobContext& context, const JobSpec& spec) {
-  std::vector<JobId> ids;
-  for (const JobDependency& dependency : spec.after) ids.push_back(JobId(static_cast<std::uint64_t>(dependency.job)));
-  return jobs::ended_states(context.ledger, ids);
-}
-
 void submit(JobContext context, net::Request request, net::ResponderPtr responder) {
   Result<JobSpec> spec = decode_spec(request);
-  const Result<void> allowed = spec.ok() ? require_submit(request.principal, spec->name_space) : Result<void>(spec.error());
-  if (!allowed.ok()) return responder->respond(net::problem_response(allowed.error(), request.request_id));
+  if (!spec.ok()) return responder->respond(net::problem_response(spec.error(), request.request_id));
 
   // The resolver reads the catalog, so it has its turn on the reading thread.
   context.reads.post([context, request = std::move(request), responder, spec = std::move(spec).value()]() mutable {
-    Result<Document> resolved = context.resolver.resolve(spec);
-    if (!resolved.ok()) return responder->respond(net::problem_response(resolved.error(), request.request_id));
-    Result<std::map<JobId, JobState>> ended = ended_dependencies(context, spec);
-    if (!ended.ok()) return responder->respond(net::problem_response(ended.error(), request.request_id));
-    jobs::Submission submission;
-    submission.spec = std::move(spec);
-    submission.resolved = std::move(resolved).value();
-    submission.owner = request.principal.name;
+    Result<jobs::Submission> prepared = prepare_submission(context, std::move(spec), request.principal);
+    if (!prepared.ok()) return responder->respond(net::problem_response(prepared.error(), request.request_id));
+    jobs::Submission submission = std::move(prepared).value();
     submission.idempotency_key = std::string(request.headers.get("idempotency-key").value_or(""));
     submission.fingerprint = xxh3_hex(as_bytes(request.body));
-    submission.ended_dependencies = std::move(ended).value();
     context.strand.post([context, submission = std::move(submission), responder, request_id = request.request_id]() mutable {
       context.jobs.submit(std::move(submission), [context, responder, request_id](Result<JobId> id) {
         if (!id.ok()) return responder->respond(net::problem_response(id.error(), request_id));

@@ -6,8 +6,7 @@
 #include <set>
 
 #include "apps/cli/command_tree.h"
-#include "apps/cli/testing/cli_run.h"
-#include "apps/cli/testing/fake_platform.h"
+#include "apps/cli/testing/cli_over_fake_platform.h"
 #include "base/document.h"
 
 namespace trainyard::apps {
@@ -16,18 +15,7 @@ namespace {
 using testing::CliRun;
 using Lines = std::vector<std::string>;
 
-class CommandsTest : public ::testing::Test {
- protected:
-  CliRun cli(std::vector<std::string> words) {
-    if (url_.empty()) url_ = platform_.start();
-    words.insert(words.begin(), {"--url", url_});
-    return testing::run_words(std::move(words));
-  }
-  std::string body(std::size_t request) const { return platform_.asked().at(request).body; }
-
-  testing::FakePlatform platform_;
-  std::string url_;
-};
+class CommandsTest : public testing::CliOverFakePlatform {};
 
 struct Listing {
   std::vector<std::string> words;

@@ -3,8 +3,7 @@
 #include <fmt/format.h>
 
 #include "apps/cli/command_tree.h"
-#include "apps/cli/testing/cli_run.h"
-#include "apps/cli/testing/fake_platform.h"
+#include "apps/cli/testing/cli_over_fake_platform.h"
 #include "base/file.h"
 
 namespace trainyard::apps {
@@ -13,18 +12,7 @@ namespace {
 using testing::CliRun;
 using Lines = std::vector<std::string>;
 
-class WriteRequestsTest : public ::testing::Test {
- protected:
-  CliRun cli(std::vector<std::string> words) {
-    if (url_.empty()) url_ = platform_.start();
-    words.insert(words.begin(), {"--url", url_});
-    return testing::run_words(std::move(words));
-  }
-  std::string body(std::size_t request) const { return platform_.asked().at(request).body; }
-
-  testing::FakePlatform platform_;
-  std::string url_;
-};
+class WriteRequestsTest : public testing::CliOverFakePlatform {};
 
 TEST_F(WriteRequestsTest, actions_on_jobs_are_posted) {
   for (const char* verb : {"retry", "hold", "release", "checkpoint", "preempt", "cancel", "priority"}) {
