@@ -12,18 +12,18 @@ bool is_over(const std::optional<TimePoint>& end, TimePoint now) { return end &&
 }  // namespace
 
 void IdentityTable::load(IdentitySnapshot snapshot) {
-  {
-    const std::unique_lock lock(mutex_);
-    users_.clear();
-    by_sha256_.clear();
-    tokens_.clear();
-    join_tokens_.clear();
-    agents_.clear();
-  }
-  for (User& user : snapshot.users) put(std::move(user));
-  for (StoredToken& token : snapshot.tokens) put(std::move(token));
-  for (JoinToken& token : snapshot.join_tokens) put(std::move(token));
-  for (AgentCredential& credential : snapshot.agents) put(std::move(credential));
+  // Made aside, so that nobody is unknown in between.
+  IdentityTable fresh;
+  for (User& user : snapshot.users) fresh.put(std::move(user));
+  for (StoredToken& token : snapshot.tokens) fresh.put(std::move(token));
+  for (JoinToken& token : snapshot.join_tokens) fresh.put(std::move(token));
+  for (AgentCredential& credential : snapshot.agents) fresh.put(std::move(credential));
+  const std::unique_lock lock(mutex_);
+  users_.swap(fresh.users_);
+  by_sha256_.swap(fresh.by_sha256_);
+  tokens_.swap(fresh.tokens_);
+  join_tokens_.swap(fresh.join_tokens_);
+  agents_.swap(fresh.agents_);
 }
 
 void IdentityTable::put(User user) {
@@ -63,6 +63,16 @@ void IdentityTable::remove(const std::string& id) {
   }
   const std::lock_guard lock(use_mutex_);
   noted_.erase(id);
+}
+
+void IdentityTable::remove_user(const std::string& name) {
+  const std::unique_lock lock(mutex_);
+  users_.erase(name);
+  std::vector<std::string> ids;
+  for (const auto& [id, token] : tokens_) {
+    if (token.user == name) ids.push_back(id);
+  }
+  for (const std::string& id : ids) forget(id);
 }
 
 std::optional<net::Principal> IdentityTable::principal_of_id(const std::string& id, TimePoint now) const {

@@ -94,5 +94,14 @@ TEST(LoopbackAuthorizer, everybody_is_the_administrator_of_a_loopback_address_on
   }
 }
 
+TEST(LoopbackAuthorizer, request_that_another_process_handed_on_is_from_nobody_known) {
+  const auto authorizer = LoopbackAuthorizer::make("127.0.0.1").value();
+  net::Request request;
+  request.headers.set(net::kForwardedField, "192.0.2.7");
+  const Result<net::Principal> caller = authorizer->authenticate(request);
+  ASSERT_FALSE(caller.ok());
+  EXPECT_EQ(caller.error().category, Category::kUnauthenticated);
+}
+
 }  // namespace
 }  // namespace trainyard::access

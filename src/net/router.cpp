@@ -141,6 +141,7 @@ void Router::add(Route route) {
   for (const Route& other : routes_) {
     CHECK(other.method != route.method || other.pattern != route.pattern, "a route was added twice: " + route.method + " " + route.pattern);
   }
+  route.group = group_;
   patterns_.push_back(compile(route.pattern));
   routes_.push_back(std::move(route));
 }
@@ -198,6 +199,8 @@ std::size_t Router::body_limit(std::string_view method, std::string_view path) c
   return match.route == nullptr ? Route{}.body_max : match.route->body_max;
 }
 
+bool Router::takes_detour(const Match& match, const Request& request) const { return detour_ && detour_->applies(*match.route, request); }
+
 Result<Principal> Router::admit(const Match& match, const Request& request) const {
   Result<Principal> found = authorizer_.authenticate(request);
   if (match.route->permission == Permission::kOpen) return std::move(found).value_or(Principal{});
@@ -245,6 +248,7 @@ std::optional<Response> Router::refusal_of(const Request& head) const {
   const Match match = find(head.method, head.path);
   if (match.route == nullptr) return refuse(head, match);
   if (limiter_ != nullptr && rate_of(*match.route) != RateClass::kReserved && !limiter_->has_room()) return no_room(head);
+  if (takes_detour(match, head)) return std::nullopt;
   const Result<Principal> principal = admit(match, head);
   if (!principal.ok()) return refuse(head, http_status_of(principal.error().category), principal.error());
   return std::nullopt;
@@ -273,6 +277,11 @@ void Router::handle(Request request, ResponderPtr responder) const {
   if (limiter_ != nullptr && rate_of(route) != RateClass::kReserved) {
     place = limiter_->enter();
     if (!place) return responder->respond(no_room(request));
+  }
+  if (takes_detour(match, request)) {
+    if (request.body.size() > route.body_max) return responder->respond(body_too_large(request));
+    ResponderPtr answering = std::make_shared<internal::GatedResponder>(std::move(responder), gate_, request, std::move(place));
+    return detour_->handler(std::move(request), std::move(answering));
   }
   Result<Principal> principal = admit(match, request);
   if (!principal.ok()) {

@@ -32,6 +32,17 @@ struct Route {
   Handler handler;
   std::size_t body_max = std::size_t{1} << 20;
   RouteDoc doc = {};
+  std::string group = {};  ///< Filled by the Router: see begin_group.
+};
+
+/// The header field that a request carries which another process of the installation handed on: the address of its client, as seen there.
+inline constexpr std::string_view kForwardedField = "X-Trainyard-Forwarded";
+
+/// Requests that another process answers. `applies` is asked for every matched request, on network threads, and must not block; those it
+/// takes go to `handler` as they came, without a principal: who answers checks the caller.
+struct Detour {
+  std::function<bool(const Route& route, const Request& request)> applies;
+  Handler handler;
 };
 
 /// Writes a refusal in the words of one wire protocol, e.g. {"error": text}.
@@ -58,6 +69,10 @@ class Router {
 
   /// CHECKs that the same method and pattern is not there yet.
   void add(Route route);
+  /// Routes that are added from now on belong to this group, whose meaning is the caller's: a detour may ask for it.
+  void begin_group(std::string group) { group_ = std::move(group); }
+  /// Before the server starts.
+  void set_detour(Detour detour) { detour_ = std::move(detour); }
   /// Refusals of `prefix` and of every path below it are written by `form`; the longest prefix wins.
   void set_refusal_form(std::string prefix, RefusalForm form);
   /// Every route that could change anything, that is one for the role runner, operator or agent, answers `why` instead. Before the server
@@ -99,6 +114,7 @@ class Router {
 
   static Pattern compile(std::string_view pattern);
   Match find(std::string_view method, std::string_view path) const;
+  bool takes_detour(const Match& match, const Request& request) const;
   Result<Principal> admit(const Match& match, const Request& request) const;
   std::optional<Response> over_budget(const Route& route, const Request& request, const Principal& principal) const;
   Response no_room(const Request& request) const;
@@ -109,6 +125,8 @@ class Router {
   std::vector<Route> routes_;
   std::vector<Pattern> patterns_;  ///< One for each route.
   std::vector<std::pair<std::string, RefusalForm>> refusal_forms_;
+  std::string group_;  ///< Of the routes that are added next.
+  std::optional<Detour> detour_;
   std::optional<Error> changes_refused_;
   RequestLimiter* limiter_ = nullptr;
   DenialObserver denied_;

@@ -348,6 +348,23 @@ TEST_F(RouterTest, refused_callers_are_observed) {
   EXPECT_EQ(seen, (std::vector<std::string>{"POST /jobs  auth.missing", "POST /jobs someone auth.forbidden"}));
 }
 
+TEST_F(RouterTest, detour_takes_requests_of_its_group_unchecked_and_no_others) {
+  add("GET", "/here");
+  router.begin_group("leader");
+  add("POST", "/there", Permission::kAdmin, 5);
+  bool away = true;
+  router.set_detour({[&away](const Route& route, const Request&) { return away && route.group == "leader"; },
+                     [](const Request& request, const ResponderPtr& responder) {
+                       responder->respond(text_response(200, "away " + request.body + request.principal.name));
+                     }});
+  EXPECT_EQ(call(router, make_request("POST", "/there", "body", {})).body, "away body");
+  EXPECT_FALSE(router.refusal_of(make_request("POST", "/there", {}, {})).has_value()) << "who answers decides";
+  EXPECT_EQ(call(router, make_request("POST", "/there", "too large", {})).status, 413);
+  EXPECT_EQ(get("/here", {}).status, 401);
+  away = false;
+  EXPECT_EQ(call(router, make_request("POST", "/there", "body", {})).status, 401);
+}
+
 TEST_F(RouterTest, same_route_twice_is_a_bug) {
   add("GET", "/jobs");
   EXPECT_DEATH(add("GET", "/jobs"), "added twice");

@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -154,12 +155,13 @@ Result<UniqueFd> connect_to(const Endpoint& endpoint, SteadyPoint deadline) {
   return fd;
 }
 
-Result<short> wait_for(int fd, short events, SteadyPoint deadline, const Endpoint& endpoint) {
+Result<short> wait_for(int fd, short events, SteadyPoint deadline, const Endpoint& endpoint, int cancel) {
   while (true) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
-    pollfd entry{fd, events, 0};
-    const int ready = ::poll(&entry, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 86'400'000)));
-    if (ready > 0) return entry.revents;
+    std::array<pollfd, 2> entries{pollfd{fd, events, 0}, pollfd{cancel, POLLIN, 0}};  // poll(2) passes over -1.
+    const int ready = ::poll(entries.data(), entries.size(), static_cast<int>(std::clamp<std::int64_t>(left, 0, 86'400'000)));
+    if (entries[1].revents != 0) return unavailable("net.cancelled", "The request was given up: " + endpoint.authority());
+    if (ready > 0) return entries[0].revents;
     if (ready < 0 && errno != EINTR)
       return unavailable("net.closed", std::string("Waiting for the connection failed: ") + std::strerror(errno));
     if (ready == 0 && std::chrono::steady_clock::now() >= deadline) {

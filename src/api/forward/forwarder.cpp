@@ -1,10 +1,13 @@
 #include "api/forward/forwarder.h"
 
 #include <fmt/format.h>
+#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <cctype>
 #include <set>
+
+#include "net/router.h"
 
 namespace trainyard::api {
 namespace {
@@ -15,10 +18,13 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-bool is_hop_by_hop(std::string_view name) {
-  static constexpr std::string_view kNames[] = {
-      "connection",     "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "host",
-      "content-length", "expect"};
+/// What a message does not take along: fields for one connection, and where its page came from, which was held against the address that the
+/// client knows.
+bool stays_here(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"connection",          "keep-alive", "proxy-authenticate",
+                                                "proxy-authorization", "te",         "trailer",
+                                                "transfer-encoding",   "upgrade",    "host",
+                                                "content-length",      "expect",     "origin"};
   const std::string small = lower(name);
   return std::find(std::begin(kNames), std::end(kNames), small) != std::end(kNames);
 }
@@ -67,12 +73,13 @@ net::Headers end_to_end(const net::Headers& headers) {
   }
   net::Headers kept;
   for (const auto& [name, value] : headers.fields()) {
-    if (!is_hop_by_hop(name) && !declared.contains(lower(name))) kept.add(name, value);
+    if (!stays_here(name) && !declared.contains(lower(name))) kept.add(name, value);
   }
   return kept;
 }
 
-Forwarder::Forwarder(ForwarderSettings settings, Target target) : settings_(settings), target_(std::move(target)) {}
+Forwarder::Forwarder(ForwarderSettings settings, Target target)
+    : settings_(settings), target_(std::move(target)), cancel_(::eventfd(0, EFD_CLOEXEC)) {}
 
 Forwarder::~Forwarder() {
   std::vector<std::jthread> threads;
@@ -82,6 +89,7 @@ Forwarder::~Forwarder() {
     threads = std::move(threads_);
   }
   changed_.notify_all();
+  ::eventfd_write(cancel_.get(), 1);
 }
 
 void Forwarder::forward(net::Request request, net::ResponderPtr responder) {
@@ -112,7 +120,8 @@ void Forwarder::work() {
 
 void Forwarder::carry(const net::Request& request, const net::ResponderPtr& responder) {
   const std::optional<std::string> url = target_();
-  if (!url) {
+  // Who was asked as the leader and is none does not pass it on: the one who asked will soon know better.
+  if (!url || request.headers.get(net::kForwardedField)) {
     return responder->respond(away(
         "leader.unknown", "no server leads this installation at the moment, so jobs cannot be reached; try again in a moment", request));
   }
@@ -124,8 +133,10 @@ void Forwarder::carry(const net::Request& request, const net::ResponderPtr& resp
                             .target = target_of(request),
                             .headers = end_to_end(request.headers),
                             .body = request.body,
-                            .timeout = settings_.timeout};
+                            .timeout = settings_.timeout,
+                            .cancel_fd = cancel_.get()};
   onward.headers.set("X-Request-Id", request.request_id);
+  onward.headers.set(std::string(net::kForwardedField), request.peer.empty() ? "unknown" : request.peer);
   onward.on_head = [&](const net::Response& head) {
     if (head.headers.get("Content-Type").value_or("").starts_with("text/event-stream")) stream = responder->stream(without_hops(head));
   };
@@ -162,7 +173,7 @@ Result<Forwarder::Connection> Forwarder::take_connection(const std::string& url)
       return connection;
     }
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<net::HttpClient> client, net::make_http_client(url));
+  ASSIGN_OR_RETURN(std::unique_ptr<net::HttpClient> client, net::make_http_client(url, settings_.tls));
   return Connection{url, std::move(client)};
 }
 

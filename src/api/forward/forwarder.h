@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/file.h"
 #include "net/http.h"
 #include "net/http_client.h"
 
@@ -18,11 +19,12 @@ struct ForwarderSettings {
   std::size_t in_flight_max = 256;            ///< Requests that are being forwarded, streams among them, and so threads; beyond it 503.
   std::size_t idle_connections_max = 16;      ///< Kept for the next request.
   std::chrono::milliseconds timeout{65'000};  ///< Of one exchange; for a stream the longest silence.
+  net::ClientTls tls = {};                    ///< Whom to trust as the leader.
 };
 
 /// Hands requests to the process that leads the installation and its answers back, streams piece by piece. The caller's own credentials
 /// travel with the request: the leader decides. Each request in flight has a thread, which stays for the next one. Thread-safe; the
-/// destructor ends streams at their next piece, which a heartbeat brings, and waits for the threads.
+/// destructor gives up what is in flight and waits for the threads.
 class Forwarder {
  public:
   /// Where the leader serves the platform API, "http://host:port"; none: not known at the moment. Called on any thread.
@@ -55,6 +57,7 @@ class Forwarder {
 
   const ForwarderSettings settings_;
   const Target target_;
+  const UniqueFd cancel_;  ///< Readable at the end.
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Task> tasks_;             // guarded by mutex_; at most as many as there are threads

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 
 #include "net/http_server.h"
 #include "net/testing/fake_responder.h"
@@ -47,9 +48,14 @@ class ForwarderTest : public ::testing::Test {
                            stream = responder->stream(std::move(head));
                            stream->write(net::sse_event("1", "first", "a"));
                          }});
+    leader.router().add({"GET", "/api/v1/fields", Permission::kViewer, [](const Request& request, const ResponderPtr& responder) {
+                           responder->respond(net::text_response(200, std::string(request.headers.get(net::kForwardedField).value_or("")) +
+                                                                          "|" + std::string(request.headers.get("Origin").value_or(""))));
+                         }});
     leader.serve();
-    for (const auto& [method, pattern] : {std::pair("POST", "/api/v1/things/{name}"), std::pair("GET", "/api/v1/big"),
-                                          std::pair("GET", "/api/v1/events"), std::pair("GET", "/api/v1/nowhere")}) {
+    for (const auto& [method, pattern] :
+         {std::pair("POST", "/api/v1/things/{name}"), std::pair("GET", "/api/v1/big"), std::pair("GET", "/api/v1/events"),
+          std::pair("GET", "/api/v1/nowhere"), std::pair("GET", "/api/v1/fields")}) {
       front.router().add({method, pattern, Permission::kViewer, [this](Request request, ResponderPtr responder) {
                             forwarder.forward(std::move(request), std::move(responder));
                           }});
@@ -115,6 +121,44 @@ TEST_F(ForwarderTest, missing_leader_is_told_with_a_time_to_try_again) {
   EXPECT_EQ(answer->status, 503);
   EXPECT_EQ(answer->headers.get("Retry-After").value_or(""), "1");
   EXPECT_NE(answer->body.find("leader.unknown"), std::string::npos);
+}
+
+TEST_F(ForwarderTest, request_that_was_handed_on_is_not_handed_on_again) {
+  net::ClientRequest again = with_token({.target = "/api/v1/big"});
+  again.headers.set(net::kForwardedField, "192.0.2.7");
+  const Result<Response> answer = client->send(again);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->status, 503);
+}
+
+TEST_F(ForwarderTest, request_names_its_client_and_not_its_page) {
+  net::ClientRequest request = with_token({.target = "/api/v1/fields"});
+  request.headers.set("Origin", front.url());
+  const Result<Response> answer = client->send(request);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->body, "127.0.0.1|");
+}
+
+TEST_F(ForwarderTest, end_gives_up_what_is_in_flight) {
+  net::ResponderPtr kept;
+  std::promise<void> asked;
+  Process slow;
+  slow.router().add({"GET", "/api/v1/slow", Permission::kViewer, [&](const Request&, const ResponderPtr& responder) {
+                       kept = responder;
+                       asked.set_value();
+                     }});
+  slow.serve();
+  auto to_slow = std::make_unique<Forwarder>(ForwarderSettings{}, [&slow] { return slow.url(); });
+  const net::testing::FakeAnswerPtr answer = std::make_shared<net::testing::FakeAnswer>();  // shared: as the alias says
+  Request request{.method = "GET", .path = "/api/v1/slow"};
+  request.headers.set("Authorization", "Bearer good");
+  to_slow->forward(std::move(request), std::make_shared<net::testing::FakeResponder>(answer));  // shared: ResponderPtr
+  asked.get_future().wait();
+  to_slow.reset();
+  const std::optional<Response> response = answer->wait();
+  ASSERT_TRUE(response.has_value());
+  EXPECT_EQ(response->status, 503);
+  kept.reset();
 }
 
 TEST_F(ForwarderTest, leader_that_is_gone_is_told) {

@@ -63,24 +63,37 @@ void add_constant(net::Router& router, const char* pattern, const net::Response&
        std::size_t{1} << 20, net::RouteDoc{.foreign = true}});
 }
 
-}  // namespace
-
-void add_mlflow_routes(net::Router& router, const MlflowContext& context) {
+void write_refusals(net::Router& router) {
   for (const char* prefix : {"/api/2.0/mlflow", "/api/3.0/mlflow", "/ajax-api", "/api/2.0/mlflow-artifacts"}) {
     router.set_refusal_form(prefix, internal::refusal);
   }
-  for (const auto& calls : {internal::experiment_calls(), internal::run_calls(), internal::registry_calls()}) {
-    for (const CallRoute& call : calls) {
-      for (const char* prefix : {"/api", "/ajax-api"}) {
-        router.add({std::string(call.method), fmt::format("{}/2.0/mlflow/{}", prefix, call.path), call.permission,
-                    on_blocking_thread(context, call.handler), context.settings.json_body_max, net::RouteDoc{.foreign = true}});
-      }
+}
+
+template <typename Calls>
+void add_calls(net::Router& router, const MlflowContext& context, const Calls& calls) {
+  for (const CallRoute& call : calls) {
+    for (const char* prefix : {"/api", "/ajax-api"}) {
+      router.add({std::string(call.method), fmt::format("{}/2.0/mlflow/{}", prefix, call.path), call.permission,
+                  on_blocking_thread(context, call.handler), context.settings.json_body_max, net::RouteDoc{.foreign = true}});
     }
   }
+}
+
+}  // namespace
+
+void add_mlflow_tracking_routes(net::Router& router, const MlflowContext& context) {
+  write_refusals(router);
+  add_calls(router, context, internal::experiment_calls());
+  add_calls(router, context, internal::run_calls());
   internal::add_artifact_routes(router, context);
   add_constant(router, "/api/3.0/mlflow/server-info", net::json_response(200, server_info()));
   add_constant(router, "/health", net::text_response(200, "OK"));
   add_constant(router, "/version", net::text_response(200, std::string(kVersion)));
+}
+
+void add_mlflow_registry_routes(net::Router& router, const MlflowContext& context) {
+  write_refusals(router);
+  add_calls(router, context, internal::registry_calls());
 }
 
 }  // namespace trainyard::api::mlflow

@@ -20,10 +20,13 @@ struct MlflowContext {
   MlflowSettings settings = {};
 };
 
-/// Adds MLflow's REST API, so that unmodified clients of its 2.x and 3.x releases can track runs, keep artifacts and use the registry:
-/// /api/2.0/mlflow/*, the same at /ajax-api/2.0/mlflow/*, /api/2.0/mlflow-artifacts/*, /api/3.0/mlflow/server-info, /health and /version.
-/// Reading needs the role viewer, writing runner, deleting experiments and models operator. Below these paths the router's own refusals are
-/// written as {"error_code", "message"}.
-void add_mlflow_routes(net::Router& router, const MlflowContext& context);
+// MLflow's REST API, so that unmodified clients of its 2.x and 3.x releases can track runs, keep artifacts and use the registry. Every call is
+// there below /api/2.0/mlflow and /ajax-api/2.0/mlflow. Reading needs the role viewer, writing runner, deleting experiments and models operator.
+// Below these paths the router's own refusals are written as {"error_code", "message"}.
+
+/// Adds experiments, runs, /api/2.0/mlflow-artifacts/*, /api/3.0/mlflow/server-info, /health and /version.
+void add_mlflow_tracking_routes(net::Router& router, const MlflowContext& context);
+/// Adds registered models and their versions.
+void add_mlflow_registry_routes(net::Router& router, const MlflowContext& context);
 
 }  // namespace trainyard::api::mlflow

@@ -14,7 +14,8 @@ class MlflowRoutesTest : public track::testing::TrackingTest {
  protected:
   void SetUp() override {
     TrackingTest::SetUp();
-    add_mlflow_routes(router, {blocking, bulk, run_writer, tracking, clock, {}});
+    add_mlflow_tracking_routes(router, {blocking, bulk, run_writer, tracking, clock, {}});
+    add_mlflow_registry_routes(router, {blocking, bulk, run_writer, tracking, clock, {}});
   }
 
   net::Response send(net::Request request) {
@@ -182,7 +183,8 @@ TEST_F(MlflowRoutesTest, stored_bytes_hold_up_no_call) {
 TEST_F(MlflowRoutesTest, job_that_is_faster_than_its_run_is_answered_behind_it) {
   net::testing::FakeAuthorizer job({"job:17/1", "runner"});
   net::Router jobs(job);
-  add_mlflow_routes(jobs, {blocking, bulk, run_writer, tracking, clock, {}});
+  add_mlflow_tracking_routes(jobs, {blocking, bulk, run_writer, tracking, clock, {}});
+  add_mlflow_registry_routes(jobs, {blocking, bulk, run_writer, tracking, clock, {}});
   const RunId id{"00000000000000010000000000000011"};
   const auto log = [&] {
     net::Request request = net::testing::make_request("POST", "/api/2.0/mlflow/runs/log-metric",

@@ -33,15 +33,14 @@ AccessControl::AccessControl(Settings settings, Deps deps)
       audit_(deps.writes, users_),
       denials_(audit_, deps.clock),
       service_({}, {.repository = users_, .identities = tokens_.identities(), .audit = audit_, .clock = deps.clock},
-               [this](const access::Revocation& over) {
-                 if (router_ != nullptr) router_->end_streams([&over](const net::Principal& who) { return over.concerns(who); });
-               }) {}
+               [this](const access::Revocation& over) { end_streams([&over](const net::Principal& who) { return over.concerns(who); }); }) {
+}
 
 Result<std::unique_ptr<AccessControl>> AccessControl::make(Settings settings, Deps deps) {
   std::unique_ptr<AccessControl> control(new AccessControl(std::move(settings), deps));
   const Settings& given = control->settings_;
-  if (given.open) {
-    ASSIGN_OR_RETURN(control->anyone_, access::LoopbackAuthorizer::make(given.host));
+  for (const std::string& host : given.open ? given.hosts : std::vector<std::string>()) {
+    ASSIGN_OR_RETURN(control->anyone_, access::LoopbackAuthorizer::make(host));
   }
   control->tokens_.add_token(given.admin_token, {"admin", "admin"});
   if (given.read_only) return control;
@@ -53,10 +52,20 @@ Result<std::unique_ptr<AccessControl>> AccessControl::make(Settings settings, De
 }
 
 void AccessControl::watch(net::Router& router) {
-  router_ = &router;
+  routers_.push_back(&router);
   if (settings_.read_only) return;
   router.observe_denials(
       [this](const net::Request& request, const net::Principal& principal, const Error& error) { denials_(request, principal, error); });
+}
+
+void AccessControl::end_streams(const std::function<bool(const net::Principal&)>& ends) const {
+  for (const net::Router* router : routers_) router->end_streams(ends);
+}
+
+Result<void> AccessControl::follow() {
+  ASSIGN_OR_RETURN(const bool changed, service_.follow());
+  if (changed) end_streams([this](const net::Principal& who) { return !tokens_.is_current(who); });
+  return {};
 }
 
 void AccessControl::start_sweeping() {

@@ -4,7 +4,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "access/access_service.h"
 #include "access/loopback_authorizer.h"
@@ -34,9 +36,9 @@ class AccessControl final : public net::Authorizer {
   struct Settings {
     std::string admin_token;
     std::string installation_key;
-    bool open = false;       ///< --auth none.
-    std::string host;        ///< The address that the server listens on.
-    bool read_only = false;  ///< Nothing may be written: not when a token was used either.
+    bool open = false;               ///< --auth none.
+    std::vector<std::string> hosts;  ///< The addresses that the server listens on.
+    bool read_only = false;          ///< Nothing may be written: not when a token was used either.
   };
   struct Deps {
     store::Database& database;
@@ -53,9 +55,13 @@ class AccessControl final : public net::Authorizer {
   access::AccessService& service() { return service_; }
   /// Text of a link that signs the administrator in once.
   std::string make_login_link() { return sessions_.make_link(tokens_.fingerprint_of(settings_.admin_token).value_or("")); }
-  /// Whose streams end when a credential does, and whose refusals are written down. Before the server starts; the router outlives this
-  /// object's use of it, which `stop` ends.
+  /// Whose streams end when a credential does, and whose refusals are written down. Before the server starts; the routers outlive this
+  /// object's use of them, which `stop` ends.
   void watch(net::Router& router);
+  /// The admin tokens of all processes of the installation, by SHA-256.
+  void set_admin_tokens(const std::set<std::string>& digests) { tokens_.set_tokens(digests, {"admin", "admin"}); }
+  /// Takes over what another process has changed since. Blocks: on `writes`.
+  Result<void> follow();
   /// Looks for what is over, every few seconds, until `stop`.
   void start_sweeping();
   void stop() { *alive_ = false; }
@@ -66,6 +72,7 @@ class AccessControl final : public net::Authorizer {
 
  private:
   AccessControl(Settings settings, Deps deps);
+  void end_streams(const std::function<bool(const net::Principal&)>& ends) const;
 
   const Settings settings_;
   const Deps deps_;
@@ -77,7 +84,7 @@ class AccessControl final : public net::Authorizer {
   access::DenialAudit denials_;
   access::AccessService service_;
   std::unique_ptr<access::LoopbackAuthorizer> anyone_;  ///< Null unless open.
-  net::Router* router_ = nullptr;                       ///< Whose streams are ended.
+  std::vector<net::Router*> routers_;                   ///< Whose streams are ended.
   /// Posted tasks look before they act.
   std::shared_ptr<std::atomic<bool>> alive_ = std::make_shared<std::atomic<bool>>(true);  // shared: owned here, watched by posted tasks
 };

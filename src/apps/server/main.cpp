@@ -20,17 +20,18 @@ namespace {
 std::string browser_line(Server& server) {
   struct stat output {};
   const bool kept = ::fstat(STDOUT_FILENO, &output) != 0 || S_ISREG(output.st_mode);
-  return kept ? server.address().url + "/ (asks for the token)" : server.make_login_link() + " (signs in once, within 15 minutes)";
+  const std::optional<std::string> link = kept ? std::nullopt : server.make_login_link();
+  return link ? *link + " (signs in once, within 15 minutes)" : server.address().url + "/ (asks for the token)";
 }
 
 void greet(Server& server) {
   fmt::print(
       "Trainyard serves at {}\n"
-      "  data      {} (SQLite, local files, built-in worker)\n"
+      "  data      {} ({})\n"
       "  token     {}\n"
       "  browser   {}\n"
       "  next      trainyard job submit --follow -- echo hello\n",
-      server.address().url, server.data_directory(), server.address().token_file, browser_line(server));
+      server.address().url, server.data_directory(), server.about(), server.address().token_file, browser_line(server));
   std::fflush(stdout);
   if (server.read_only()) fmt::print(stderr, "warning: {}\n", server.read_only()->describe());
 }

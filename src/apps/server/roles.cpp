@@ -109,4 +109,34 @@ Result<Listeners> parse_listeners(std::string_view text) {
   return listeners;
 }
 
+const std::string& ProcessPlan::listener_of(const std::string& name) const {
+  static const std::string kApi = "api";
+  const auto found = listeners.find(name);
+  return found == listeners.end() ? kApi : found->first;
+}
+
+Result<ProcessPlan> plan_process(const ProcessRequest& request) {
+  ProcessPlan plan;
+  ASSIGN_OR_RETURN(plan.roles, parse_roles(request.roles));
+  ASSIGN_OR_RETURN(plan.listeners, parse_listeners(request.listen));
+  plan.stands = plan.has(Role::kScheduler);
+  if (plan.has(Role::kScheduler) != plan.has(Role::kWorkflow)) {
+    return invalid_argument("server.role",
+                            "jobs and workflows are held by one process, the leader: name scheduler and workflow together, or neither");
+  }
+  if (plan.roles.size() < kRoles.size() && !request.several_can_run) {
+    return failed_precondition("server.one_process",
+                               "SQLite serves one process, which must have all roles: leave out --roles, or give --database "
+                               "postgresql://.. and --state postgresql://.. or redis://.. to run several processes");
+  }
+  bool api = plan.stands || plan.has(Role::kApi);
+  for (const Role role : {Role::kTracking, Role::kRegistry, Role::kFeatures}) {
+    const bool listens = plan.listeners.contains(name_of(role));
+    if (listens && !plan.has(role)) return bad_listener(name_of(role), "this process does not have the role");
+    if (!listens && plan.has(role)) api = true;
+  }
+  if (api) plan.listeners.try_emplace("api", request.api);
+  return plan;
+}
+
 }  // namespace trainyard::apps

@@ -32,4 +32,27 @@ using Listeners = std::map<std::string, ListenAddress, std::less<>>;
 /// "api=127.0.0.1:8000,metrics=[::1]:9090". Errors: INVALID_ARGUMENT "server.listen".
 Result<Listeners> parse_listeners(std::string_view text);
 
+/// What one process does and where it listens.
+struct ProcessPlan {
+  std::set<Role> roles;
+  bool stands = true;   ///< It has scheduler and workflow, so that it may lead the installation.
+  Listeners listeners;  ///< All that are opened.
+
+  bool has(Role role) const { return roles.contains(role); }
+  /// The listener that serves what is called `name`.
+  const std::string& listener_of(const std::string& name) const;
+};
+
+/// What decides a plan.
+struct ProcessRequest {
+  std::string roles;
+  std::string listen;
+  ListenAddress api;            ///< Where "api" is unless `listen` says otherwise.
+  bool several_can_run = true;  ///< Ledger and database are servers that several processes can use.
+};
+
+/// A process that may lead has an "api" listener, where others hand on what is the leader's. Errors: INVALID_ARGUMENT "server.role",
+/// "server.listen"; FAILED_PRECONDITION "server.one_process" for a part of the roles where only one process can run.
+Result<ProcessPlan> plan_process(const ProcessRequest& request);
+
 }  // namespace trainyard::apps

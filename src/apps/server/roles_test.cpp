@@ -41,5 +41,42 @@ TEST(Listeners, faulty_addresses_are_refused_with_the_form) {
   }
 }
 
+ProcessRequest request_with(std::string roles, std::string listen = {}, bool several = true) {
+  return {.roles = std::move(roles), .listen = std::move(listen), .api = {"127.0.0.1", 8470}, .several_can_run = several};
+}
+
+TEST(ProcessPlan, process_with_all_roles_may_lead_and_serves_everything_at_one_address) {
+  const ProcessPlan plan = plan_process(request_with("", "", false)).value();
+  EXPECT_TRUE(plan.stands);
+  EXPECT_EQ(plan.listeners, (Listeners{{"api", {"127.0.0.1", 8470}}}));
+  EXPECT_EQ(plan.listener_of("tracking"), "api");
+}
+
+TEST(ProcessPlan, role_with_a_listener_of_its_own_is_served_there) {
+  const ProcessPlan plan = plan_process(request_with("tracking", "tracking=127.0.0.1:5000,metrics=127.0.0.1:9090")).value();
+  EXPECT_FALSE(plan.stands);
+  EXPECT_FALSE(plan.listeners.contains("api")) << "nothing would be served there";
+  EXPECT_EQ(plan.listener_of("tracking"), "tracking");
+  EXPECT_EQ(plan.listener_of("metrics"), "metrics");
+}
+
+TEST(ProcessPlan, role_without_one_and_a_leader_have_the_api_listener) {
+  EXPECT_TRUE(plan_process(request_with("tracking"))->listeners.contains("api"));
+  EXPECT_TRUE(plan_process(request_with("scheduler,workflow"))->listeners.contains("api"));
+}
+
+TEST(ProcessPlan, jobs_without_workflows_are_refused) {
+  EXPECT_EQ(plan_process(request_with("scheduler")).error().id, "server.role");
+  EXPECT_EQ(plan_process(request_with("api,workflow")).error().id, "server.role");
+}
+
+TEST(ProcessPlan, part_of_the_roles_is_refused_where_only_one_process_can_run) {
+  EXPECT_EQ(plan_process(request_with("api", "", false)).error().id, "server.one_process");
+}
+
+TEST(ProcessPlan, listener_of_a_role_that_is_not_there_is_refused) {
+  EXPECT_EQ(plan_process(request_with("api", "tracking=127.0.0.1:5000")).error().id, "server.listen");
+}
+
 }  // namespace
 }  // namespace trainyard::apps

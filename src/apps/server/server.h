@@ -22,8 +22,11 @@ class Server {
   virtual const std::string& data_directory() const = 0;
   /// Why this server only reads, when its disk was full as it started.
   virtual const std::optional<Error>& read_only() const = 0;
-  /// A link that signs a browser in as admin: once, and for 15 minutes at most. For the person at the terminal; it goes into no file.
-  virtual std::string make_login_link() = 0;
+  /// A link that signs a browser in as admin: once, and for 15 minutes at most. For the person at the terminal; it goes into no file. None
+  /// while another process leads the installation: it would have to make it.
+  virtual std::optional<std::string> make_login_link() = 0;
+  /// Where the state is, and who leads: for the person at the terminal.
+  virtual std::string about() const = 0;
   /// True once a client asked for `trainyard down`.
   virtual bool shutdown_requested() const = 0;
   /// Stops accepting work and ends every thread. Running jobs stay with the warden unless `stop_jobs`.

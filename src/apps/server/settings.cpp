@@ -9,6 +9,12 @@ void ServerSettings::describe(FieldVisitor& fields) {
   fields.field("state", state,
                "Where jobs are kept: sqlite:///path, postgresql://.. or redis://..; default: SQLite in --data.");
   fields.field("database", database, "Where the rest is kept: sqlite:///path or postgresql://..; default: the same.");
+  fields.field("files", files, "Directory of logs, objects and checkpoints, the same for all processes; default: --data.");
+  fields.field("roles", roles, "What this process does: api, scheduler, workflow, tracking, registry, features; default: all.");
+  fields.field("listen", listen, "Further addresses: api=HOST:PORT,tracking=..,registry=..,metrics=..; default: --host and --port.");
+  fields.field("advertise", advertise, "URL where other processes of the installation reach this one.");
+  fields.field("public-url", public_url, "URL where jobs and people reach the installation, as behind a load balancer.");
+  fields.field("takeover", takeover, "How long a leader may be silent until another takes over.");
   fields.choice("auth", auth, {"token", "none"}, "Whether callers show a token; none is for loopback only.");
   fields.field("tls-cert", tls_cert, "Certificate as PEM file: TLS 1.3 only.");
   fields.field("tls-key", tls_key, "Private key of the certificate, as PEM file.");

@@ -11,6 +11,12 @@ struct ServerSettings {
   std::string data;                ///< Data directory; empty: $XDG_DATA_HOME/trainyard.
   std::string state;               ///< URL of the ledger of jobs; empty: SQLite in the data directory.
   std::string database;            ///< URL of everything relational; empty: SQLite in the data directory.
+  std::string files;               ///< Directory of logs, objects and checkpoints, which all processes share; empty: the data directory.
+  std::string roles;               ///< "api,scheduler": see roles.h; empty: all.
+  std::string listen;              ///< "tracking=127.0.0.1:5000": see roles.h; what is not named is served at host and port.
+  std::string advertise;           ///< URL where other processes reach this one; empty: host and port.
+  std::string public_url;          ///< URL where jobs and people reach the installation; empty: this process.
+  Duration takeover{3'500'000};    ///< How long a leader may be silent before another process takes over.
   std::string auth = "token";      ///< "token", or "none": everybody is the administrator, on loopback only.
   std::string tls_cert;            ///< PEM file; with it the server speaks TLS 1.3 only.
   std::string tls_key;             ///< PEM file.

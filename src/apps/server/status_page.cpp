@@ -12,7 +12,7 @@ struct ShutdownView {
   void describe(FieldVisitor& fields) { fields.field("stopping", stopping, "Always true."); }
 };
 
-void metrics(const StatusContext& context, const net::ResponderPtr& responder) {
+void metrics(const MetricsContext& context, const net::ResponderPtr& responder) {
   context.strand.post([context, responder] {
     for (const JobState state : {JobState::kQueued, JobState::kStarting, JobState::kRunning, JobState::kStopping}) {
       const auto counts = context.jobs.counts();
@@ -20,15 +20,18 @@ void metrics(const StatusContext& context, const net::ResponderPtr& responder) {
       context.metrics.gauge("trainyard_jobs", "Live jobs by state.", fmt::format("state=\"{}\"", name_of(state)))
           .set(found == counts.end() ? 0.0 : static_cast<double>(found->second));
     }
+    context.metrics.gauge("trainyard_leader", "1 while this process leads the installation.").set(context.leads() ? 1.0 : 0.0);
     responder->respond(net::text_response(200, context.metrics.prometheus_text(), "text/plain; version=0.0.4; charset=utf-8"));
   });
 }
 
+constexpr std::size_t kSmall = std::size_t{1} << 16;
+
 }  // namespace
 
-void add_status_routes(net::Router& router, StatusContext context) {
-  using net::Permission;
-  constexpr std::size_t kSmall = std::size_t{1} << 16;
+using net::Permission;
+
+void add_health_routes(net::Router& router, std::function<std::optional<std::string>()> not_ready) {
   router.add({"GET",
               "/healthz",
               Permission::kOpen,
@@ -38,18 +41,25 @@ void add_status_routes(net::Router& router, StatusContext context) {
   router.add({"GET",
               "/readyz",
               Permission::kOpen,
-              [read_only = context.read_only](const net::Request&, const net::ResponderPtr& responder) {
-                responder->respond(read_only ? net::text_response(503, "read-only\n") : net::text_response(200, "ok\n"));
+              [not_ready = std::move(not_ready)](const net::Request&, const net::ResponderPtr& responder) {
+                const std::optional<std::string> why = not_ready();
+                responder->respond(why ? net::text_response(503, *why + "\n") : net::text_response(200, "ok\n"));
               },
               kSmall,
               {.rate = net::RateClass::kReserved}});
+}
+
+void add_metrics_route(net::Router& router, MetricsContext context) {
   router.add({"GET", "/metrics", Permission::kViewer,
               [context](const net::Request&, const net::ResponderPtr& responder) { metrics(context, responder); }, kSmall});
+}
+
+void add_shutdown_route(net::Router& router, std::function<void()> shutdown) {
   router.add({"POST",
               "/api/v1/server:shutdown",
               Permission::kAdmin,
-              [context](const net::Request&, const net::ResponderPtr& responder) {
-                context.shutdown();
+              [shutdown = std::move(shutdown)](const net::Request&, const net::ResponderPtr& responder) {
+                shutdown();
                 responder->respond(net::json_response(202, encode(ShutdownView())));
               },
               kSmall,

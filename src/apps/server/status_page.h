@@ -1,5 +1,7 @@
 #pragma once
 #include <functional>
+#include <optional>
+#include <string>
 
 #include "base/executor.h"
 #include "base/metrics.h"
@@ -8,15 +10,18 @@
 
 namespace trainyard::apps {
 
-struct StatusContext {
+struct MetricsContext {
   Executor& strand;
   jobs::JobService& jobs;
   MetricsRegistry& metrics;
-  bool read_only = false;  ///< The server is up but takes no changes: /readyz answers 503.
-  std::function<void()> shutdown;
+  std::function<bool()> leads;
 };
 
-/// Adds /healthz and /readyz (open), /metrics, and POST /api/v1/server:shutdown. Pages for people: browser.h.
-void add_status_routes(net::Router& router, StatusContext context);
+/// Adds /healthz and /readyz, open: the second answers 503 with what `not_ready` says. It is called on network threads.
+void add_health_routes(net::Router& router, std::function<std::optional<std::string>()> not_ready);
+/// Adds /metrics.
+void add_metrics_route(net::Router& router, MetricsContext context);
+/// Adds POST /api/v1/server:shutdown. `shutdown` is called on a network thread.
+void add_shutdown_route(net::Router& router, std::function<void()> shutdown);
 
 }  // namespace trainyard::apps

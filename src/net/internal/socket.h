@@ -40,7 +40,8 @@ Result<std::uint16_t> local_port(int fd);
 /// A connected non-blocking socket with TCP_NODELAY, closed on exec. Errors: UNAVAILABLE "net.connect", DEADLINE_EXCEEDED "net.timeout".
 Result<UniqueFd> connect_to(const Endpoint& endpoint, SteadyPoint deadline);
 
-/// Waits until `events` of poll(2) or an error are there and returns them. Errors: DEADLINE_EXCEEDED "net.timeout".
-Result<short> wait_for(int fd, short events, SteadyPoint deadline, const Endpoint& endpoint);
+/// Waits until `events` of poll(2) or an error are there and returns them. Errors: DEADLINE_EXCEEDED "net.timeout"; UNAVAILABLE
+/// "net.cancelled" when the descriptor `cancel` (-1: none) gets readable.
+Result<short> wait_for(int fd, short events, SteadyPoint deadline, const Endpoint& endpoint, int cancel = -1);
 
 }  // namespace trainyard::net::internal
