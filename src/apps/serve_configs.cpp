@@ -11,6 +11,9 @@ void ServeConfig::describe(FieldVisitor& fields) {
   fields.field("host", host, "Address to listen on.");
   fields.field("port", port, {0, 65535}, "Port to listen on; 0 takes any free one.");
   fields.field("allowed_hosts", allowed_hosts, "Names besides loopback names and host under which clients may call.");
+  fields.field("tls_cert", tls_cert, "Certificate as PEM file: TLS 1.3 only.");
+  fields.field("tls_key", tls_key, "Private key of the certificate, as PEM file.");
+  fields.field("insecure_public", insecure_public, "Whether it may listen without TLS where others can reach it.");
   fields.field("token", token, "Bearer token that requests must carry; empty lets everyone in. Health is always open.");
   fields.field("instances", instances, {1, 64}, "Copies of the model that run at the same time, one thread each.");
   fields.field("max_batch", max_batch, {1, 4096}, "Most rows of one model run.");

@@ -14,6 +14,9 @@ struct ServeConfig {
   std::string host = "127.0.0.1";
   std::int64_t port = 0;
   std::vector<std::string> allowed_hosts;
+  std::string tls_cert;  ///< PEM file; with it the endpoint speaks TLS 1.3 only.
+  std::string tls_key;   ///< PEM file.
+  bool insecure_public = false;
   std::string token;
   std::int64_t instances = 1;
   std::int64_t max_batch = 32;

@@ -11,6 +11,7 @@ TEST(ServeConfig, what_is_not_said_has_its_default) {
   EXPECT_EQ(config->model_version, 1);
   EXPECT_EQ(config->port, 0);
   EXPECT_EQ(config->max_batch, 32);
+  EXPECT_FALSE(config->insecure_public);
 }
 
 TEST(ServeConfig, bad_values_are_refused_at_their_place) {

@@ -1,5 +1,7 @@
 #include "cluster/node_intents.h"
 
+#include "base/failpoint.h"
+
 namespace trainyard::cluster {
 
 using store::Connection;
@@ -14,13 +16,14 @@ const std::vector<store::Migration>& node_intent_migrations() {
 }
 
 Result<void> NodeIntents::set(const NodeIntent& intent) {
-  return database_.write([&](Connection& sql) -> Result<void> {
+  Result<void> kept = database_.write([&](Connection& sql) -> Result<void> {
     TRY(
         sql.execute("INSERT INTO node_intent (node, state, reason, set_by, since_us) VALUES (?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE "
                     "SET state = excluded.state, reason = excluded.reason, set_by = excluded.set_by, since_us = excluded.since_us",
                     {intent.node.text, intent.state, intent.reason, intent.by, micros(intent.since)}));
-    return {};
+    return hit_failpoint("cluster.before_intent_commit");
   });
+  return kept.ok() ? hit_failpoint("cluster.after_intent_commit") : kept;
 }
 
 Result<void> NodeIntents::clear(const NodeName& node) {

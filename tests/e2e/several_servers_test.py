@@ -1,18 +1,24 @@
-"""Several server processes as one installation: jobs in a real Redis, the rest in a real PostgreSQL, one leader, others that hand on and take
-over. Whatever happens to the leader, nothing acknowledged is lost and what runs goes on."""
+"""Several server processes as one installation: jobs in a real Redis, the rest in a real PostgreSQL, one leader, others that hand on and
+take over. Whatever happens to the leader, nothing acknowledged is lost and what runs goes on."""
 
+import contextlib
 import os
 import pathlib
+import random
+import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
+import urllib.error
 
 import servers
 from harness import BIN, Server, process_alive, wait_until, warden_of
 
 TAKEOVER = "1500ms"
+KILLS = 60 if os.environ.get("TRAINYARD_SWEEP") == "long" else 3
 SEARCH = ("POST", "/api/2.0/mlflow/experiments/search", {"max_results": 1}, {"Content-Type": "application/json"})
 
 
@@ -111,6 +117,58 @@ class SeveralServersTest(unittest.TestCase):
         followed = first.cli("job", "logs", "-f", again)
         self.assertEqual((followed.returncode, followed.stdout), (0, "through the follower\n"))
         self.assertIsNone(agent.poll())
+
+    def test_leaders_that_are_killed_under_load_lose_and_repeat_nothing(self):
+        """Clients submit through both processes, each job under a key of its own, until it is acknowledged; leaders die all the while."""
+        pair = [self.start(), self.start()]
+        wait_until(lambda: any(self.leads(server) for server in pair), what="a leader")
+        self.start_agent("several-2", *pair)
+        ran = pathlib.Path(tempfile.mkdtemp(prefix="trainyard-several-ran-"))
+        acknowledged, stop, trouble = {}, threading.Event(), []
+
+        def client(number):
+            made = 0
+            while not stop.is_set():
+                key = f"{ran.name}-{number}-{made}"
+                body = {"command": ["sh", "-c", f"echo $TRAINYARD_ATTEMPT >> {ran}/{key}; sleep 0.3"], "name": key, "resources": {"cpu": "50m"}}
+                with contextlib.suppress(OSError, urllib.error.URLError):
+                    status, answer = pair[number % 2].call("POST", "/api/v1/jobs", body, {"Idempotency-Key": key}, timeout=10)
+                    if status == 201:
+                        acknowledged[key] = answer["id"]
+                        made += 1
+                    elif status not in (429, 503):
+                        trouble.append((status, answer))
+                        return
+                stop.wait(0.05)
+
+        clients = [threading.Thread(target=client, args=(number,)) for number in range(4)]
+        for thread in clients:
+            thread.start()
+        try:
+            for _ in range(KILLS):
+                victim = wait_until(lambda: next((server for server in pair if self.leads_quietly(server)), None), what="a leader")
+                stop.wait(random.uniform(0.2, 1.0))
+                victim.kill()
+                other = pair[1 - pair.index(victim)]
+                wait_until(lambda: self.leads_quietly(other), timeout=30, what="the next leader")
+                victim.restart()
+        finally:
+            stop.set()
+            for thread in clients:
+                thread.join()
+        self.assertEqual(trouble, [])
+        self.assertGreater(len(acknowledged), 10 * KILLS)
+        self.assertEqual(len(set(acknowledged.values())), len(acknowledged), "every key has a job of its own")
+        for key, job in acknowledged.items():
+            ended = pair[0].wait(job, timeout=120)
+            self.assertEqual((key, ended["state"], ended["name"]), (key, "SUCCEEDED", key))
+            self.assertEqual((ran / key).read_text().split(), ["1"], f"job {job} ran once, and no healthy one was started again")
+        shutil.rmtree(ran)
+
+    def leads_quietly(self, server):
+        with contextlib.suppress(OSError, urllib.error.URLError):
+            return self.leads(server)
+        return False
 
     def test_leader_that_slept_ends_when_it_wakes(self):
         first = self.start()

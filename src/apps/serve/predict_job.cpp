@@ -101,7 +101,7 @@ Result<runner::ExitCode> run_predict_job(runner::JobContext& context) {
     }
     return !context.stop.stop_requested();
   };
-  const ClientFactory connect = [&config] { return net::make_http_client(config.url); };
+  const ClientFactory connect = [&config, &context] { return net::make_http_client(config.url, {.ca_file = context.environment.ca_file}); };
   Result<PredictionFigures> figures = run_predictions(images, settings_of(config), connect, context.clock, progress);
   if (!figures.ok() && figures.error().category == Category::kCancelled) return runner::ExitCode::kStoppedOnRequest;
   if (!figures.ok()) return std::move(figures).error().with_context(fmt::format("asking {}", config.url));

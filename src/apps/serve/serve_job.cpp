@@ -6,9 +6,9 @@
 #include <cstdio>
 
 #include "api/oip/routes.h"
-#include "apps/serve_configs.h"
 #include "apps/serve/endpoint_authorizer.h"
 #include "apps/serve/model_file.h"
+#include "apps/serve_configs.h"
 #include "net/http_server.h"
 #include "serve/model_host.h"
 
@@ -28,14 +28,17 @@ net::HttpServerSettings http_settings_of(const ServeConfig& config) {
   settings.host = config.host;
   settings.port = static_cast<std::uint16_t>(config.port);
   settings.allowed_hosts = config.allowed_hosts;
+  settings.certificate_file = config.tls_cert;
+  settings.key_file = config.tls_key;
+  settings.insecure_public = config.insecure_public;
   // A request may wait its whole limit and still be answered.
   settings.request_timeout += std::chrono::duration_cast<std::chrono::milliseconds>(config.time_limit);
   return settings;
 }
 
 /// What others connect to: an address that means "every interface" is no address to call.
-std::string url_of(const std::string& host, std::uint16_t port) {
-  return fmt::format("http://{}:{}", host == "0.0.0.0" ? "127.0.0.1" : host, port);
+std::string url_of(const ServeConfig& config, std::uint16_t port) {
+  return fmt::format("{}://{}:{}", config.tls_cert.empty() ? "http" : "https", config.host == "0.0.0.0" ? "127.0.0.1" : config.host, port);
 }
 
 Result<void> load_model(serve::ModelHost& host, const ServeConfig& config, const std::string& object_root) {
@@ -66,7 +69,7 @@ Result<runner::ExitCode> run_serve_job(runner::JobContext& context, serve::Model
   net::Router router(authorizer);
   api::oip::add_oip_routes(router, host, context.clock, {.server_version = version, .time_limit = config.time_limit});
   ASSIGN_OR_RETURN(const std::unique_ptr<net::HttpServer> server, net::make_http_server(http_settings_of(config), router));
-  const std::string url = url_of(config.host, server->port());
+  const std::string url = url_of(config, server->port());
   fmt::print("serving {} version {} at {}/v2/models/{}\n", config.model_name, config.model_version, url, config.model_name);
   std::fflush(stdout);
   context.events.ready(url);

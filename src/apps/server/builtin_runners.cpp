@@ -90,10 +90,10 @@ const std::vector<RunnerKind>& builtin_runners() {
   static const std::vector<RunnerKind> runners{
       {"command", {}, nullptr},
       {"ingest", {"trainyard-etl", "ingest"}, check_ingest},
-      {"curate", {"trainyard-etl", "curate"}, check_fields<data::CurateConfig>},
-      {"train", {"trainyard-train"}, check_fields<train::TrainConfig>},
+      {"curate", {"trainyard-etl", "curate"}, check_fields<data::CurateConfig>, "data"},
+      {"train", {"trainyard-train"}, check_fields<train::TrainConfig>, "data"},
       {"serve", {"trainyard-serve"}, check_fields<ServeConfig>},
-      {"predict", {"trainyard-serve", "predict"}, check_fields<PredictConfig>},
+      {"predict", {"trainyard-serve", "predict"}, check_fields<PredictConfig>, "data"},
   };
   return runners;
 }
@@ -109,6 +109,16 @@ Result<void> check_runner(const JobSpec& spec) {
   if (runner == nullptr) return unknown_kind(spec.kind);
   if (runner->check_config == nullptr) return {};
   return runner->check_config(spec.config);
+}
+
+Result<void> check_input(const JobSpec& spec) {
+  const RunnerKind* runner = find_runner(spec.kind);
+  if (runner == nullptr || runner->input.empty() || spec.inputs.contains(std::string(runner->input))) return {};
+  return invalid_argument("spec.input",
+                          fmt::format("a job of kind {0} reads the input \"{1}\"; name a dataset, like {{\"inputs\": {{\"{1}\": "
+                                      "\"fashion\"}}}}",
+                                      spec.kind, runner->input),
+                          "/inputs");
 }
 
 }  // namespace trainyard::apps

@@ -43,14 +43,21 @@ Result<data::DatasetVersion> CatalogResolver::find(const DatasetRef& ref) {
   if (version.ok() && data::is_synthetic(version->draft) && !deps_.synthetic_fallback) {
     return not_found("catalog.unknown_dataset", fmt::format("of the dataset \"{}\" there is only a synthetic stand-in", ref.name));
   }
-  const bool missing = !version.ok() && version.error().id == "catalog.unknown_dataset";
-  const bool replaceable = deps_.synthetic_fallback && ref.layer == DatasetLayer::kCurated && !ref.version;
-  return missing && replaceable ? publish_stand_in(ref.name) : version;
+  return version;
+}
+
+bool CatalogResolver::is_replaceable(const Error& missing, const DatasetRef& ref) const {
+  return missing.id == "catalog.unknown_dataset" && deps_.synthetic_fallback && ref.layer == DatasetLayer::kCurated && !ref.version;
+}
+
+Result<data::DatasetVersion> CatalogResolver::find_or_make(const DatasetRef& ref) {
+  Result<data::DatasetVersion> version = find(ref);
+  return !version.ok() && is_replaceable(version.error(), ref) ? publish_stand_in(ref.name) : version;
 }
 
 Result<Document> CatalogResolver::resolve_input(const std::string& reference) {
   ASSIGN_OR_RETURN(const DatasetRef ref, parse_dataset_ref(reference));
-  Result<data::DatasetVersion> version = find(ref);
+  Result<data::DatasetVersion> version = find_or_make(ref);
   if (!version.ok()) return with_ways_to_get_it(std::move(version).error(), ref.name);
 
   Document input = data::to_document(*version);
@@ -66,8 +73,28 @@ Result<Document> CatalogResolver::resolve_input(const std::string& reference) {
   return input;
 }
 
+Result<void> CatalogResolver::check(JobSpec& spec) {
+  TRY(check_runner(spec));
+  TRY(check_input(spec));
+  for (auto& [name, reference] : spec.inputs) {
+    Result<DatasetRef> ref = parse_dataset_ref(reference);
+    const Result<data::DatasetVersion> version = ref.ok() ? find(*ref) : Result<data::DatasetVersion>(ref.error());
+    if (version.ok()) {
+      ASSIGN_OR_RETURN(const Document input, resolve_input(reference));
+      reference = input["ref"].text();
+    } else if (!ref.ok() || !is_replaceable(version.error(), *ref)) {
+      Error error = ref.ok() ? with_ways_to_get_it(version.error(), ref->name) : version.error();
+      error.where = "/inputs/" + name;
+      return error;
+    }
+  }
+  for (const auto& [name, reference] : spec.outputs) TRY(resolve_output(reference));
+  return {};
+}
+
 Result<Document> CatalogResolver::resolve(JobSpec& spec) {
   TRY(check_runner(spec));
+  TRY(check_input(spec));
   Document inputs = Document::object();
   for (auto& [name, reference] : spec.inputs) {
     Result<Document> input = resolve_input(reference);

@@ -19,10 +19,14 @@ class CatalogResolver final : public api::SubmissionResolver {
   /// Without the fallback a synthetic version that an earlier server made counts as missing. Errors: INVALID_ARGUMENT "spec.kind" with the
   /// known kinds; NOT_FOUND "catalog.unknown_dataset" with the ways to get the dataset.
   Result<Document> resolve(JobSpec& spec) override;
+  /// An input that a stand-in would be made for keeps its reference.
+  Result<void> check(JobSpec& spec) override;
 
  private:
+  bool is_replaceable(const Error& missing, const DatasetRef& ref) const;
   Result<Document> resolve_input(const std::string& reference);
   Result<data::DatasetVersion> find(const DatasetRef& ref);
+  Result<data::DatasetVersion> find_or_make(const DatasetRef& ref);
   Result<data::DatasetVersion> publish_stand_in(const std::string& name);
 
   Deps deps_;

@@ -138,6 +138,27 @@ TEST_F(CatalogResolverTest, stand_in_is_made_once_and_says_what_it_is) {
   EXPECT_EQ(refused(spec_reading("cifar10")).id, "catalog.unknown_dataset") << "without the fallback it counts as missing";
 }
 
+TEST_F(CatalogResolverTest, check_pins_what_is_there_and_makes_nothing) {
+  publish(DatasetLayer::kCurated, "one");
+  const auto check = [this](JobSpec& spec, bool fallback) {
+    return CatalogResolver({.catalog = catalog, .objects = *objects, .cache = root, .synthetic_fallback = fallback}).check(spec);
+  };
+  JobSpec known = spec_reading("fashion");
+  ASSERT_TRUE(check(known, false).ok());
+  EXPECT_EQ(known.inputs["data"], "fashion@1/curated");
+  JobSpec made_up = spec_reading("cifar10");
+  ASSERT_TRUE(check(made_up, true).ok());
+  EXPECT_EQ(made_up.inputs["data"], "cifar10");
+  EXPECT_EQ(catalog.list()->size(), 1u);
+  for (const char* reference : {"cifar10", "cifar10@1/curated", "not a reference"}) {
+    JobSpec spec = spec_reading(reference);
+    const Result<void> checked = check(spec, std::string_view(reference) != "cifar10");
+    ASSERT_FALSE(checked.ok()) << reference;
+    EXPECT_EQ(checked.error().id, refused(spec_reading(reference), std::string_view(reference) != "cifar10").id);
+    EXPECT_EQ(checked.error().where, "/inputs/data");
+  }
+}
+
 TEST_F(CatalogResolverTest, stand_in_never_takes_the_place_of_real_data_or_of_a_named_version) {
   publish(DatasetLayer::kCurated, "one");
   JobSpec spec = spec_reading("fashion");

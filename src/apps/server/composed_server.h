@@ -86,6 +86,7 @@ class ComposedServer final : public Server {
   void introduce_to_leader();
   Result<void> recover();
   Result<void> recover_rest();
+  void keep_house();
   void take_over();
   void follow_others();
   bool leads() const { return leadership_ == nullptr || leadership_->leads(); }

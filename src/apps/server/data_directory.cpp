@@ -81,6 +81,7 @@ Result<void> DataDirectory::write_address(const ServerAddress& address) const {
   document.set("url", address.url);
   document.set("token_file", address.token_file);
   document.set("pid", address.pid);
+  if (!address.ca_file.empty()) document.set("ca_file", address.ca_file);
   return write_file_atomically(path("server.json"), to_json(document) + "\n");
 }
 

@@ -10,6 +10,7 @@ struct ServerAddress {
   std::string url;
   std::string token_file;
   std::int64_t pid = 0;
+  std::string ca_file = {};  ///< What clients on this machine trust, as PEM: the server's own certificate; empty: no TLS.
 };
 
 /// The directory that holds all state of one installation, locked for one server at a time:

@@ -68,6 +68,9 @@ TEST_F(DataDirectoryTest, port_of_the_last_server_is_remembered) {
   const Document written = parse_json(read_file(directory.path("server.json")).value()).value();
   EXPECT_EQ(written["token_file"].text(), directory.path("token"));
   EXPECT_EQ(written["pid"].as_int().value(), 77);
+  EXPECT_TRUE(written["ca_file"].is_null()) << "without TLS nobody has to be trusted";
+  ASSERT_TRUE(directory.write_address({"https://127.0.0.1:41234", directory.path("token"), 77, "/etc/yard.pem"}).ok());
+  EXPECT_EQ(parse_json(read_file(directory.path("server.json")).value()).value()["ca_file"].text(), "/etc/yard.pem");
 }
 
 TEST_F(DataDirectoryTest, address_that_cannot_be_read_names_no_port) {

@@ -1,5 +1,7 @@
 #include "apps/server/job_events.h"
 
+#include "base/failpoint.h"
+
 namespace trainyard::apps {
 namespace {
 
@@ -39,6 +41,7 @@ void JobEvents::append(const RankKey& rank, std::uint64_t first, std::vector<std
   }
   deps_.writes.post([deps = deps_, rank, first, run = *run, points, events = std::move(events), done = std::move(done)]() mutable {
     Result<void> recorded = deps.tracking->record_metrics(run, rank.attempt.attempt, points);
+    if (recorded.ok()) recorded = hit_failpoint("events.after_metrics");
     deps.strand.post([deps, rank, first, events = std::move(events), recorded = std::move(recorded), done = std::move(done)]() mutable {
       // Only what may work later is tried again: a point that tracking will never take must not hold up the others.
       if (!recorded.ok() && is_transient(recorded.error())) return done(std::move(recorded).error());

@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "base/failpoint.h"
+
 namespace trainyard::apps {
 namespace {
 
@@ -28,16 +30,42 @@ void JobRuns::warn(std::string_view event, JobId job, const Error& error) {
 }
 
 void JobRuns::open(const jobs::Job& job) {
-  deps_.writes.post([this, start = start_of(job)] {
-    if (const Result<void> opened = deps_.sink.start_run(start); !opened.ok()) warn("track.run_not_opened", start.job, opened.error());
-  });
+  const auto open_run = [start = start_of(job)](jobs::AttemptSink& sink) { return sink.start_run(start); };
+  add({open_run, "runs.before_open", "track.run_not_opened", job.id});
 }
 
 void JobRuns::close(const jobs::Job& job) {
   if (!was_launched(job)) return;
-  deps_.writes.post([this, run = job.run, id = job.id, status = status_of(job.state), ended = job.ended_at.value_or(job.submitted_at)] {
-    if (const Result<void> closed = deps_.sink.end_run(run, status, ended); !closed.ok()) warn("track.run_not_closed", id, closed.error());
-  });
+  const auto close_run = [run = job.run, status = status_of(job.state), ended = job.ended_at.value_or(job.submitted_at)](
+                             jobs::AttemptSink& sink) { return sink.end_run(run, status, ended); };
+  add({close_run, "runs.before_close", "track.run_not_closed", job.id});
+}
+
+void JobRuns::add(Write write) {
+  {
+    const std::lock_guard lock(mutex_);
+    added_.push_back(std::move(write));
+    if (added_.size() > 1) return;  // The task that takes them is posted.
+  }
+  deps_.writes.post([this] { write_added(); });
+}
+
+void JobRuns::write_added() {
+  std::vector<Write> writes;
+  {
+    const std::lock_guard lock(mutex_);
+    writes.swap(added_);
+  }
+  std::erase_if(writes, [](const Write& write) { return !hit_failpoint(write.failpoint).ok(); });
+  const auto write_all = [&writes](jobs::AttemptSink& sink) -> Result<void> {
+    for (const Write& write : writes) TRY(write.apply(sink));
+    return {};
+  };
+  if (writes.size() > 1 && deps_.sink.together(write_all).ok()) return;
+  // One that cannot be written keeps none of the others back.
+  for (const Write& write : writes) {
+    if (const Result<void> written = write.apply(deps_.sink); !written.ok()) warn(write.warning, write.job, written.error());
+  }
 }
 
 void JobRuns::repair(EventNumber last) {

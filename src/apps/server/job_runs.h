@@ -1,4 +1,8 @@
 #pragma once
+#include <functional>
+#include <mutex>
+#include <vector>
+
 #include "base/executor.h"
 #include "base/log.h"
 #include "jobs/attempt_sink.h"
@@ -9,9 +13,9 @@
 namespace trainyard::apps {
 
 /// Keeps a run in tracking for every job that is launched: opened with its first attempt, closed with its end. `open` and `close` come
-/// after the commit of the job and only post to `writes`, so a process that dies in between leaves a run missing or open; `repair` makes up
-/// for it. A run that cannot be written holds nobody up: metrics of its job are refused until it can, and the agent sends them again.
-/// Outlives what is posted.
+/// after the commit of the job and only post to `writes`, where those that have gathered are one transaction; so a process that dies in
+/// between leaves a run missing or open; `repair` makes up for it. A run that cannot be written holds nobody up: metrics of its job are
+/// refused until it can, and the agent sends them again. Outlives what is posted.
 class JobRuns {
  public:
   struct Deps {
@@ -30,11 +34,21 @@ class JobRuns {
   void repair(EventNumber last);
 
  private:
+  struct Write {
+    std::function<Result<void>(jobs::AttemptSink&)> apply;
+    const char* failpoint;  ///< An error injected there drops the write.
+    std::string_view warning;
+    JobId job;
+  };
+  void add(Write write);
+  void write_added();
   Result<void> repair_newest(EventNumber last);
   Result<void> repair_one(const jobs::Job& job);
   void warn(std::string_view event, JobId job, const Error& error);
 
   Deps deps_;
+  std::mutex mutex_;
+  std::vector<Write> added_;  // guarded by mutex_; those that the next task of `writes` takes
 };
 
 }  // namespace trainyard::apps

@@ -13,6 +13,7 @@ struct RunnerKind {
   std::vector<std::string> argv;  ///< Empty: the spec's own command.
   /// Checks a `config`, which may hold references, as the program will, errors with positions; null: the program alone knows it.
   Result<void> (*check_config)(const Document& config) = nullptr;
+  std::string_view input = {};  ///< The dataset that it cannot do without, by the name it knows; empty: none.
 };
 
 /// Every kind of job this build knows. A new kind is a line here.
@@ -23,5 +24,7 @@ const RunnerKind* find_runner(std::string_view kind);
 /// Errors: INVALID_ARGUMENT "spec.kind" with the nearest known kind and where "/kind", and those of the program's configuration with the
 /// position of the faulty node.
 Result<void> check_runner(const JobSpec& spec);
+/// Whether the dataset is named that the program cannot do without. Errors: INVALID_ARGUMENT "spec.input", where "/inputs".
+Result<void> check_input(const JobSpec& spec);
 
 }  // namespace trainyard::apps

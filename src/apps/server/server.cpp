@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "agent/hardware.h"
 #include "agent/trust.h"
 #include "apps/programs.h"
 #include "apps/server/composed_server.h"
@@ -139,6 +140,10 @@ Result<void> ComposedServer::start_agent() {
   settings.capacity = {settings_.cpus.milli, settings_.memory.bytes, 0};
   settings.lifeline = static_cast<int>(settings_.lifeline);
   settings.environment = agent::trust_variables(address_.ca_file);
+  // Ranks on other nodes reach those here where this server is reached; behind a wildcard address nobody can tell.
+  const std::string host = settings_.advertise.empty() ? listeners_.at("api").address.host : host_of(settings_.advertise);
+  const bool wildcard = host == "0.0.0.0" || host == "::";
+  ASSIGN_OR_RETURN(settings.facts, agent::describe_node({.address = wildcard ? "" : host}, {}, clock_));
   ASSIGN_OR_RETURN(settings.warden_program, find_program("trainyard-warden"));
   agent_ = std::make_unique<agent::Agent>(settings, agent::Agent::Deps{.link = *link_, .clock = clock_, .log = log_});
   agent_->start();

@@ -10,6 +10,8 @@ namespace trainyard::apps {
 namespace {
 
 constexpr Duration kFollowEvery = std::chrono::seconds(1);
+constexpr Duration kHouseEvery = std::chrono::seconds(1);
+constexpr Duration kQuietMax = std::chrono::seconds(5);  ///< After it a leader without work asks whether the ledger is still its own.
 constexpr Duration kIntroduction = std::chrono::seconds(4);
 constexpr Duration kIntroductionStep = std::chrono::milliseconds(100);
 
@@ -106,7 +108,15 @@ Result<void> ComposedServer::recover_rest() {
     ASSIGN_OR_RETURN(const exec::NodeState node_state, exec::node_state_from(intent.state));
     pool_.set_node_state(intent.node, node_state, intent.reason);
   }
-  return workflows_->recover();
+  TRY(workflows_->recover());
+  strand_.post([this] { keep_house(); });
+  return {};
+}
+
+/// Every second.
+void ComposedServer::keep_house() {
+  jobs_->keep_house(kQuietMax);
+  strand_.post_at(clock_.monotonic_now() + kHouseEvery, [this] { keep_house(); });
 }
 
 /// Every second: who may do what, where another process makes the changes, and the admin tokens of all.

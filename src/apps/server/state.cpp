@@ -1,6 +1,8 @@
 #include "apps/server/state.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 
 #include "access/secret_file.h"
 #include "access/token_authorizer.h"
@@ -12,9 +14,12 @@
 #include "adapters/redis/redis_job_ledger.h"
 #include "adapters/sqlite/sqlite_database.h"
 #include "adapters/sqlite/sqlite_job_ledger.h"
+#include "base/checksum.h"
+#include "base/failpoint.h"
 #include "base/rng.h"
 #include "cluster/leader_election.h"
 #include "cluster/node_intents.h"
+#include "cluster/queue_intents.h"
 #include "data/catalog.h"
 #include "jobs/job_history.h"
 #include "store/state_url.h"
@@ -100,6 +105,7 @@ Result<void> migrate_all(store::Database& database) {
   TRY(store::migrate(database, "access", access::access_migrations()));
   TRY(store::migrate(database, "job_history", jobs::job_history_migrations()));
   TRY(store::migrate(database, "node_intent", cluster::node_intent_migrations()));
+  TRY(store::migrate(database, "queue_intent", cluster::queue_intent_migrations()));
   TRY(store::migrate(database, "election", cluster::election_migrations()));
   return track::prepare_tracking(database, SystemClock());
 }
@@ -127,7 +133,54 @@ Result<void> check_ledger_belongs(const State& state) {
                                          known, state.ledger_name));
 }
 
+/// The value under `name` from now on.
+Result<void> replace_fact(store::Database& database, const std::string& name, const std::string& value) {
+  return database.write([&](store::Connection& sql) -> Result<void> {
+    TRY(sql.execute("INSERT INTO installation (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    {name, value}));
+    return {};
+  });
+}
+
+/// Two processes on one SQLite file would each hold jobs and users in memory and overwrite what the other knows.
+Result<void> lock_file_of(const store::StateUrl& url, State& state) {
+  if (url.kind != store::StateKind::kSqlite) return {};
+  const std::string path = url.path + ".lock";
+  ASSIGN_OR_RETURN(UniqueFd lock, open_file(path, O_RDWR | O_CREAT));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return failed_precondition("state.in_use",
+                               "SQLite serves one server process, and another one uses this file: stop that one, or run "
+                               "several on --database postgresql://.. and --state postgresql://.. or redis://..: " +
+                                   url.path);
+  }
+  state.locks.push_back(std::move(lock));
+  return {};
+}
+
+/// Logs and checkpoints go with the jobs: a process that looks for them elsewhere would find none.
+Result<void> check_files_belong(const State& state) {
+  const std::string path = state.files + "/installation.id";
+  ASSIGN_OR_RETURN(const std::string own, access::load_or_create_token(path, [] { return secure_random_hex(16); }));
+  ASSIGN_OR_RETURN(const std::string known, remember(*state.database, "files", own));
+  if (known == own) return {};
+  return failed_precondition(
+      "state.other_files",
+      fmt::format("this installation keeps logs, objects and checkpoints in another directory, which every process of it needs: give it "
+                  "with --files; to go on without what is there, write {} into {}",
+                  known, path));
+}
+
 }  // namespace
+
+Result<std::set<std::string>> admin_token_digests(store::Database& database) {
+  std::set<std::string> digests;
+  TRY(database.read([&](store::Connection& sql) -> Result<void> {
+    ASSIGN_OR_RETURN(const std::vector<store::Row> rows, sql.query("SELECT value FROM installation WHERE name LIKE 'admin_token:%'"));
+    for (const store::Row& row : rows) digests.insert(row.text(0));
+    return {};
+  }));
+  return digests;
+}
 
 Result<State> open_state(const DataDirectory& directory, const StateSettings& settings) {
   State state;
@@ -139,19 +192,29 @@ Result<State> open_state(const DataDirectory& directory, const StateSettings& se
   state.ledger_name = name_of(ledger);
   state.database_name = name_of(database);
   state.shared_database = database.kind == store::StateKind::kPostgres;
+  state.shared = state.shared_database && ledger.kind != store::StateKind::kSqlite;
+  state.files = settings.files.empty() ? directory.root() : settings.files;
+  if (!settings.ledger.empty()) TRY(lock_file_of(ledger, state));
+  if (!settings.database.empty() && settings.database != settings.ledger) TRY(lock_file_of(database, state));
+  for (const char* name : {"objects", "logs", "checkpoints", "cache"}) TRY(make_directories(state.files + "/" + name));
   ASSIGN_OR_RETURN(state.admin_token, access::load_or_create_token(directory.path("token"), access::make_personal_token));
+  FAILPOINT("server.after_token_file");
   ASSIGN_OR_RETURN(state.installation_key,
                    access::load_or_create_token(directory.path("installation.key"), [] { return secure_random_hex(32); }));
   ASSIGN_OR_RETURN(state.ledger, open_ledger(ledger, settings.ledger, read_only));
+  FAILPOINT("server.after_ledger_made");
   ASSIGN_OR_RETURN(state.database, open_database(database, settings.database, read_only));
-  ASSIGN_OR_RETURN(state.objects, adapters::localfs::make_local_object_store(directory.path("objects")));
-  ASSIGN_OR_RETURN(state.logs, adapters::localfs::make_local_log_store(directory.path("logs")));
+  ASSIGN_OR_RETURN(state.objects, adapters::localfs::make_local_object_store(state.files + "/objects"));
+  ASSIGN_OR_RETURN(state.logs, adapters::localfs::make_local_log_store(state.files + "/logs"));
   if (read_only) return state;
   TRY(migrate_all(*state.database));
   // A ledger in the data directory moves with it.
   if (!settings.ledger.empty() || !settings.database.empty()) TRY(check_ledger_belongs(state));
   if (state.shared_database) {
+    ASSIGN_OR_RETURN(state.member, access::load_or_create_token(directory.path("member"), [] { return secure_random_hex(16); }));
     ASSIGN_OR_RETURN(state.installation_key, remember(*state.database, "key", state.installation_key));
+    TRY(replace_fact(*state.database, "admin_token:" + state.member, sha256_hex(state.admin_token)));
+    TRY(check_files_belong(state));
   }
   return state;
 }
