@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "access/token_text.h"
+#include "base/failpoint.h"
 
 namespace trainyard::access {
 namespace {
@@ -70,9 +71,20 @@ void AccessService::ended(const std::string& principal, const std::string& crede
 }
 
 Result<void> AccessService::start() {
+  known_change_ = -1;
+  TRY(follow());
+  return {};
+}
+
+Result<bool> AccessService::follow() {
+  // Read first: a change that comes in between is loaded twice rather than never.
+  ASSIGN_OR_RETURN(const std::vector<AuditRecord> newest, deps_.repository.audit(0, 1));
+  const std::int64_t change = newest.empty() ? 0 : newest.front().number;
+  if (change == known_change_) return false;
   ASSIGN_OR_RETURN(IdentitySnapshot snapshot, deps_.repository.snapshot());
   deps_.identities.load(std::move(snapshot));
-  return {};
+  known_change_ = change;
+  return true;
 }
 
 void AccessService::sweep() {
@@ -98,6 +110,24 @@ Result<User> AccessService::set_disabled(const Caller& caller, const std::string
   return user;
 }
 
+Result<User> AccessService::remove_user(const Caller& caller, const std::string& name) {
+  const std::string object = "user/" + name;
+  if (name == "admin") {
+    return refused(caller, "user.delete", object,
+                   failed_precondition("access.last_admin", "the admin whose token is in the server's data directory cannot be deleted"));
+  }
+  // Callers with a stored token may be deleting the only one of them who could let others in.
+  const bool is_stored = !caller.principal.credential.empty();
+  Result<User> gone = deps_.repository.user(name);
+  const auto rules = [](const net::Grant& grant) { return grant.scope == net::kAllNamespaces && grant.role == "admin"; };
+  const bool is_admin = gone.ok() && std::any_of(gone->grants.begin(), gone->grants.end(), rules);
+  if (gone.ok()) gone = deps_.repository.remove_user(name, is_stored && is_admin, allowed(caller, "user.delete", object));
+  if (!gone.ok()) return refused(caller, "user.delete", object, gone.error());
+  deps_.identities.remove_user(name);
+  ended(name, {});
+  return gone;
+}
+
 Result<User> AccessService::set_grant(const Caller& caller, const std::string& name, const net::Grant& grant) {
   const std::string object = fmt::format("user/{}/grants/{}", name, grant.scope);
   TRY(check_scope(grant.scope));
@@ -106,6 +136,7 @@ Result<User> AccessService::set_grant(const Caller& caller, const std::string& n
     return refused(caller, "grant.set", object, forbidden("Only an admin of a namespace gives roles in it: " + grant.scope));
   }
   ASSIGN_OR_RETURN(User user, deps_.repository.set_grant(name, grant, allowed(caller, "grant.set " + grant.role, object)));
+  FAILPOINT("access.after_grant_commit");
   deps_.identities.put(user);
   ended(name, {});  // The role may be less than it was; whoever holds enough connects anew.
   return user;
@@ -163,6 +194,7 @@ Result<IssuedToken> AccessService::issue_token(const Caller& caller, const NewTo
   const std::optional<TimePoint> own_end = deps_.identities.expiry_of(caller.principal.credential);
   if (!admin && own_end) issued.token.expires_at = std::min(*issued.token.expires_at, *own_end);
   TRY(deps_.repository.add_token(issued.token, allowed(caller, "token.issue " + text.id, object)));
+  FAILPOINT("access.after_token_commit");
   deps_.identities.put(issued.token);
   return issued;
 }
@@ -172,6 +204,7 @@ Result<StoredToken> AccessService::revoke_token(const Caller& caller, const std:
     return refused(caller, "token.revoke", "token/" + id, known.error());
   }
   ASSIGN_OR_RETURN(StoredToken revoked, deps_.repository.revoke_token(id, allowed(caller, "token.revoke", "token/" + id)));
+  FAILPOINT("access.after_revoke_commit");
   deps_.identities.remove(id);
   ended(revoked.user, id);
   return revoked;
@@ -227,6 +260,7 @@ Result<IssuedCredential> AccessService::join(const Caller& caller, const NodeNam
   Result<UserRepository::Joined> joined =
       deps_.repository.join(caller.principal.credential, issued.credential, allowed(caller, "agent.join", object));
   if (!joined.ok()) return refused(caller, "agent.join", object, joined.error());
+  FAILPOINT("access.after_join_commit");
   if (joined->token.uses_left <= 0) deps_.identities.remove(joined->token.id);
   deps_.identities.put(issued.credential);
   for (const std::string& id : joined->replaced) {
@@ -249,6 +283,7 @@ Result<IssuedCredential> AccessService::renew(const Caller& caller) {
   Result<std::vector<std::string>> replaced =
       deps_.repository.renew(caller.principal.credential, issued.credential, allowed(caller, "agent.renew", object));
   if (!replaced.ok()) return refused(caller, "agent.renew", object, replaced.error());
+  FAILPOINT("access.after_renew_commit");
   deps_.identities.put(issued.credential);
   for (const std::string& id : *replaced) {
     deps_.identities.remove(id);

@@ -73,6 +73,9 @@ class AccessService {
 
   /// Loads who is who. Before the server starts.
   Result<void> start();
+  /// Loads it again when another process has changed something since; true: it did. To be called about every second where another process
+  /// makes the changes.
+  Result<bool> follow();
   /// Ends the streams of what is over since the last sweep. To be called every few seconds.
   void sweep();
 
@@ -84,6 +87,10 @@ class AccessService {
   Result<User> create_user(const Caller& caller, const std::string& name, const std::vector<net::Grant>& grants);
   /// Errors: NOT_FOUND "access.unknown_user".
   Result<User> set_disabled(const Caller& caller, const std::string& name, bool disabled);
+  /// The tokens and sessions of the user end with it; what it submitted goes on, and belongs to whoever gets the name next. The admin whose
+  /// token is in the data directory is no stored user: it stays, and may delete every other. Errors: NOT_FOUND "access.unknown_user",
+  /// FAILED_PRECONDITION "access.last_admin".
+  Result<User> remove_user(const Caller& caller, const std::string& name);
   /// For admins of the scope. Errors: as create_user, and NOT_FOUND "access.unknown_user".
   Result<User> set_grant(const Caller& caller, const std::string& name, const net::Grant& grant);
   Result<User> remove_grant(const Caller& caller, const std::string& name, const std::string& scope);
@@ -121,6 +128,7 @@ class AccessService {
   const AccessSettings settings_;
   const Deps deps_;
   const OnRevoked on_revoked_;
+  std::int64_t known_change_ = 0;  ///< Number of the newest audit record as of the last load: every change writes one.
 };
 
 }  // namespace trainyard::access

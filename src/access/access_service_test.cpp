@@ -133,6 +133,19 @@ TEST_F(AccessServiceTest, revoked_token_is_refused_at_once_and_its_streams_are_n
   EXPECT_EQ(last_audit(), "admin token.revoke token/" + second.token.id + " allowed");
 }
 
+TEST_F(AccessServiceTest, deleted_user_is_nobody_and_its_streams_are_named) {
+  const std::string token = make_user("ann", {{"*", "viewer"}});
+  const net::Principal reader = authenticate(token).value();
+  ASSERT_TRUE(service.remove_user(admin, "ann").ok());
+  EXPECT_EQ(error_id(authenticate(token)), "auth.invalid");
+  EXPECT_FALSE(authorizer.is_current(reader));
+  ASSERT_EQ(revoked.size(), 1u);
+  EXPECT_TRUE(revoked[0].concerns(reader));
+  EXPECT_EQ(last_audit(), "admin user.delete user/ann allowed");
+  EXPECT_EQ(service.remove_user(admin, "ann").error().id, "access.unknown_user");
+  EXPECT_TRUE(service.tokens(admin, "ann", "", 10)->empty());
+}
+
 TEST_F(AccessServiceTest, disabled_user_is_nobody_until_enabled) {
   const std::string token = make_user("ann", {{"*", "admin"}});
   ASSERT_TRUE(service.set_disabled(admin, "ann", true).ok());

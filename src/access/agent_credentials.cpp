@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "access/internal/rows.h"
+#include "base/failpoint.h"
 
 namespace trainyard::access {
 namespace {
@@ -77,7 +78,8 @@ Result<UserRepository::Joined> UserRepository::join(const std::string& join_toke
     TRY(sql.execute("UPDATE join_token SET uses_left = uses_left - 1 WHERE id = ?", {join_token_id}));
     joined.token.uses_left -= 1;
     TRY(insert_credential(sql, credential));
-    return internal::insert_audit(sql, audit);
+    TRY(internal::insert_audit(sql, audit));
+    return hit_failpoint("access.before_join_commit");
   });
   TRY(done);
   return joined;

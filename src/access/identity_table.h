@@ -27,6 +27,8 @@ class IdentityTable {
   void put(StoredToken token);
   void put(JoinToken token);
   void put(AgentCredential credential);
+  /// Forgets a user with all tokens; an unknown one is no error.
+  void remove_user(const std::string& name);
   /// Forgets a token or credential of any kind; an unknown one is no error.
   void remove(const std::string& id);
 

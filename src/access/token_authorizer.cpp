@@ -132,6 +132,12 @@ void TokenAuthorizer::add_token(const std::string& token, TokenGrant grant) {
   grants_[sha256_hex(token)] = std::move(grant);
 }
 
+void TokenAuthorizer::set_tokens(const std::set<std::string>& sha256s, const TokenGrant& grant) {
+  const std::unique_lock lock(mutex_);
+  std::erase_if(grants_, [&grant](const auto& entry) { return entry.second.principal == grant.principal; });
+  for (const std::string& sha256 : sha256s) grants_[sha256] = grant;
+}
+
 std::string TokenAuthorizer::issue(TokenGrant grant) {
   std::string token = make_personal_token();
   add_token(token, std::move(grant));

@@ -59,6 +59,8 @@ class TokenAuthorizer final : public net::Authorizer {
   IdentityTable& identities() { return identities_; }
   /// Takes a token whose text is known, e.g. the admin token from its file.
   void add_token(const std::string& token, TokenGrant grant);
+  /// The tokens of a principal by their SHA-256, in place of those it had.
+  void set_tokens(const std::set<std::string>& sha256s, const TokenGrant& grant);
   /// A fresh random token; its text cannot be had again.
   std::string issue(TokenGrant grant);
   /// Forgets the random tokens of a principal and refuses the derived one until the process ends.

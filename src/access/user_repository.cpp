@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "access/internal/rows.h"
+#include "base/failpoint.h"
 
 namespace trainyard::access {
 namespace {
@@ -156,6 +157,32 @@ Result<User> UserRepository::set_disabled(const std::string& name, bool disabled
   });
 }
 
+Result<User> UserRepository::remove_user(const std::string& name, bool keep_an_admin, const AuditRecord& audit) {
+  User gone;
+  const Result<void> done = database_.write([&](Connection& sql) -> Result<void> {
+    ASSIGN_OR_RETURN(gone, load_user(sql, name));
+    if (keep_an_admin) {
+      ASSIGN_OR_RETURN(const std::int64_t others,
+                       count(sql,
+                             "SELECT COUNT(*) FROM access_user u JOIN access_grant g ON g.user_name = u.name WHERE u.name <> ? AND "
+                             "u.disabled = 0 AND g.scope = '*' AND g.role = 'admin'",
+                             {name}));
+      if (others == 0) {
+        return failed_precondition("access.last_admin",
+                                   "this user is the last admin of everything: make another one first, or delete it with the token in the "
+                                   "server's data directory: " +
+                                       name);
+      }
+    }
+    TRY(sql.execute("DELETE FROM access_token WHERE user_name = ?", {name}));
+    TRY(sql.execute("DELETE FROM access_grant WHERE user_name = ?", {name}));
+    TRY(sql.execute("DELETE FROM access_user WHERE name = ?", {name}));
+    return internal::insert_audit(sql, audit);
+  });
+  TRY(done);
+  return gone;
+}
+
 Result<User> UserRepository::set_grant(const std::string& name, const net::Grant& grant, const AuditRecord& audit) {
   return change_user(database_, name, audit, [&](Connection& sql) {
     return sql.execute(
@@ -190,7 +217,8 @@ Result<void> UserRepository::add_token(const StoredToken& token, const AuditReco
                     {token.id, token.user, token.sha256, token.name, text_or_null(token.scope.name_space), text_or_null(token.scope.role),
                      micros(token.created_at), internal::optional_time(token.expires_at), internal::optional_time(token.last_used_at),
                      internal::optional_time(token.revoked_at)}));
-    return internal::insert_audit(sql, audit);
+    TRY(internal::insert_audit(sql, audit));
+    return hit_failpoint("access.before_token_commit");
   });
 }
 
@@ -226,7 +254,8 @@ Result<StoredToken> UserRepository::revoke_token(const std::string& id, const Au
       revoked.revoked_at = clock_.now();
       TRY(sql.execute("UPDATE access_token SET revoked_us = ? WHERE id = ?", {micros(*revoked.revoked_at), id}));
     }
-    return internal::insert_audit(sql, audit);
+    TRY(internal::insert_audit(sql, audit));
+    return hit_failpoint("access.before_revoke_commit");
   });
   TRY(done);
   return revoked;

@@ -45,6 +45,8 @@ class AttemptObserver {
  public:
   virtual ~AttemptObserver() = default;
   virtual void on_rank_running(const RankKey& rank, TimePoint started_at) = 0;
+  /// What holds the rank to its resources, as RankObservation says; told before it is seen running.
+  virtual void on_rank_limited(const RankKey&, const std::string& /*limited_by*/) {}
   virtual void on_rank_exited(const RankKey& rank, const RankExit& exit) = 0;
   /// The node that held these ranks is gone for good: nothing of them runs any more, or its lease ran out.
   virtual void on_ranks_lost(const std::vector<RankKey>& ranks, const std::string& why) = 0;

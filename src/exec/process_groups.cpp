@@ -18,6 +18,14 @@ constexpr std::size_t kHistoryMax = 1024;
 
 }  // namespace
 
+std::uint64_t boot_ticks() {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  const auto per_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  constexpr std::uint64_t kNanosPerSecond = 1'000'000'000;
+  return static_cast<std::uint64_t>(time.tv_sec) * per_second + static_cast<std::uint64_t>(time.tv_nsec) * per_second / kNanosPerSecond;
+}
+
 std::string kernel_boot_id() {
   Result<std::string> text = read_file("/proc/sys/kernel/random/boot_id", 256);
   if (!text.ok()) return "unknown";
@@ -62,11 +70,9 @@ Result<void> GroupRegistry::append(std::string_view line) {
   return {};
 }
 
-Result<void> GroupRegistry::add(pid_t group) {
-  const auto leader = process_stat(group);
-  const std::uint64_t start = leader ? leader->start_ticks : 0;
-  groups_[group] = start;
-  return append(fmt::format("+ {} {}\n", group, start));
+Result<void> GroupRegistry::add(pid_t group, std::uint64_t started_from) {
+  groups_[group] = started_from;
+  return append(fmt::format("+ {} {}\n", group, started_from));
 }
 
 Result<void> GroupRegistry::remove(pid_t group) {

@@ -19,6 +19,8 @@ inline constexpr std::string_view kRankMarker = "TRAINYARD_RANK_ID";
 
 /// Names the present run of the kernel; "unknown" where it does not tell.
 std::string kernel_boot_id();
+/// Clock ticks since boot, as /proc/PID/stat counts them.
+std::uint64_t boot_ticks();
 
 /// The process groups a warden runs, so that others can end them when it died. Text lines (docs/formats/warden.md):
 ///   trainyard-groups 1 BOOT_ID KERNEL_BOOT_ID SESSION
@@ -30,9 +32,10 @@ class GroupRegistry {
   /// Starts an empty file. `boot_id` names the warden, which must lead its session.
   static Result<GroupRegistry> make(std::string path, std::string boot_id);
 
-  Result<void> add(pid_t group);
+  /// `started_from`: clock ticks since boot before its leader was started, boot_ticks().
+  Result<void> add(pid_t group, std::uint64_t started_from);
   Result<void> remove(pid_t group);
-  /// When the leader of a group that runs was started, in clock ticks since boot.
+  /// Before the leader of a group that runs was started, in clock ticks since boot.
   std::optional<std::uint64_t> start_of(pid_t group) const;
 
  private:

@@ -93,17 +93,20 @@ TEST(ProcessTable, process_is_killed_only_while_it_is_the_same_one) {
 TEST(ProcessGroups, added_and_removed_groups_are_read_back) {
   const std::string directory = make_temporary_directory("trainyard-groups-test").value();
   const std::string path = directory + "/groups";
+  const std::uint64_t before = boot_ticks();
   const WaitingChild child;
   GroupRegistry registry = GroupRegistry::make(path, "boot-1").value();
-  ASSERT_TRUE(registry.add(child.pid()).ok());
-  ASSERT_TRUE(registry.add(999'999).ok());
+  ASSERT_TRUE(registry.add(child.pid(), before).ok());
+  ASSERT_TRUE(registry.add(999'999, before).ok());
   ASSERT_TRUE(registry.remove(999'999).ok());
   const RecordedGroups recorded = parse_groups(read_file(path).value()).value();
   EXPECT_EQ(recorded.boot_id, "boot-1");
   EXPECT_EQ(recorded.session, ::getsid(0));
-  EXPECT_EQ(recorded.groups, (std::map<pid_t, std::uint64_t>{{child.pid(), process_stat(child.pid())->start_ticks}}));
+  EXPECT_EQ(recorded.groups, (std::map<pid_t, std::uint64_t>{{child.pid(), before}}));
+  EXPECT_LE(before, process_stat(child.pid())->start_ticks);
+  EXPECT_LE(process_stat(child.pid())->start_ticks, boot_ticks());
   for (int turn = 0; turn < 3'000; ++turn) {
-    ASSERT_TRUE(registry.add(500'000).ok());
+    ASSERT_TRUE(registry.add(500'000, before).ok());
     ASSERT_TRUE(registry.remove(500'000).ok());
   }
   EXPECT_LT(file_size(path).value(), 64u * 1024) << "history is dropped";

@@ -66,7 +66,9 @@ Job make_element(Job& parent, JobId id, TimePoint now) {
   element.priority = parent.priority;
   element.reason = "waiting for the planner";
   element.submitted_at = now;
-  element.queued_at = element.eligible_at = parent.queued_at;
+  element.queued_at = parent.queued_at;
+  // The wall clock may have been set back since the array came.
+  element.eligible_at = std::min(parent.queued_at, now);
   element.array_parent = parent.id;
   element.array_index = index;
   return element;

@@ -49,6 +49,11 @@ TEST(Array, element_is_a_job_of_its_own_with_its_index_in_the_environment) {
   EXPECT_EQ(element.submitted_at, kStart + 1min);
 }
 
+TEST(Array, element_made_after_the_wall_clock_was_set_back_may_start_at_once) {
+  Job parent = array_of(3);
+  EXPECT_EQ(make_element(parent, JobId(8), kStart - 1h).eligible_at, kStart - 1h);
+}
+
 TEST(Array, elements_are_made_in_bounds) {
   Job parent = array_of(1000, 64);
   EXPECT_EQ(elements_to_make(parent, {0, 0}, 256), 64);

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,9 @@ class AttemptSink {
   virtual Result<void> record_metrics(const RunId& run, AttemptNumber attempt, const std::vector<MetricPoint>& points) = 0;
   /// `status` is "FINISHED", "FAILED" or "KILLED".
   virtual Result<void> end_run(const RunId& run, std::string_view status, TimePoint ended_at) = 0;
+  /// Runs `work` with a sink whose writes become durable together when `work` succeeds; after an error none of them counts. For many small
+  /// writes. A sink that cannot do so writes them one by one.
+  virtual Result<void> together(const std::function<Result<void>(AttemptSink&)>& work) { return work(*this); }
 };
 
 }  // namespace trainyard::jobs

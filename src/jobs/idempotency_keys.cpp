@@ -16,9 +16,14 @@ Result<std::optional<JobId>> IdempotencyKeys::find(const std::string& key, std::
 void IdempotencyKeys::remember(const store::IdempotencyRecord& record, TimePoint now) {
   if (!keys_.emplace(record.key, Done{record.fingerprint, record.job}).second) return;
   ages_.push_back({record.created_at, record.key});
+  expire(now);
+}
+
+void IdempotencyKeys::expire(TimePoint now) {
   while (!ages_.empty() && (keys_.size() > keys_max_ || now - ages_.front().created_at > kKept)) {
     keys_.erase(ages_.front().key);
     ages_.pop_front();
+    ++forgotten_;
   }
 }
 

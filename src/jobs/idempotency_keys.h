@@ -21,7 +21,13 @@ class IdempotencyKeys {
   Result<std::optional<JobId>> find(const std::string& key, std::string_view fingerprint) const;
   /// Remembers a key that find does not know, and forgets the oldest that are too old or too many. Keys come in the order of their times.
   void remember(const store::IdempotencyRecord& record, TimePoint now);
+  /// Forgets the keys that are too old.
+  void expire(TimePoint now);
   std::size_t size() const { return keys_.size(); }
+  /// When the oldest known key was made.
+  std::optional<TimePoint> oldest() const { return ages_.empty() ? std::nullopt : std::optional(ages_.front().created_at); }
+  /// Keys that were forgotten so far.
+  std::uint64_t forgotten() const { return forgotten_; }
 
  private:
   struct Done {
@@ -35,6 +41,7 @@ class IdempotencyKeys {
   std::size_t keys_max_;
   std::unordered_map<std::string, Done> keys_;
   std::deque<Age> ages_;  ///< Ascending.
+  std::uint64_t forgotten_ = 0;
 };
 
 }  // namespace trainyard::jobs

@@ -41,6 +41,17 @@ TEST(IdempotencyKeys, oldest_goes_first_when_there_are_too_many) {
   EXPECT_EQ(keys.find("c", "print of c").value(), JobId(1));
 }
 
+TEST(IdempotencyKeys, old_keys_are_forgotten_without_a_new_one) {
+  IdempotencyKeys keys(10);
+  keys.remember(record("old", 1), kStart);
+  keys.remember(record("next", 2, kStart + 1h), kStart + 1h);
+  EXPECT_EQ(keys.oldest(), kStart);
+  keys.expire(kStart + 24h + 1s);
+  EXPECT_EQ(keys.find("old", "print of old").value(), std::nullopt);
+  EXPECT_EQ(keys.oldest(), kStart + 1h);
+  EXPECT_EQ(keys.forgotten(), 1u);
+}
+
 TEST(IdempotencyKeys, key_that_is_remembered_twice_keeps_its_first_job) {
   IdempotencyKeys keys(2);
   keys.remember(record("a", 1), kStart);

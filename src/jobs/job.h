@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,7 @@ struct RankStatus {
   TimePoint started_at;
   std::optional<exec::RankExit> exit;
   std::uint64_t events_taken = 0;  ///< Event lines that are durable here.
+  std::string limited_by;          ///< What holds it to its resources: "cgroup2", "cgroup1", "rlimit"; empty: nobody said.
 };
 
 /// The current attempt, or the last one. `number` 0: never launched.
@@ -67,6 +69,7 @@ struct EndedAttempt {
   int exit_code = 0;
   ExitCause cause = ExitCause::kSucceeded;
   ReasonCode reason_code = ReasonCode::kNone;
+  std::string limited_by;  ///< What held its ranks to their resources, each kind once, separated by commas; empty: nobody said.
 };
 
 /// What a job has had of the nodes, over all attempts: from the launch of an attempt to the end of each rank. Saturates.
@@ -173,5 +176,7 @@ Result<Job> decode_job(std::string_view text);
 
 /// The JSON form that clients see.
 Document job_view(const Job& job);
+/// Some of its top-level members.
+Document job_view(const Job& job, const std::set<std::string>& members);
 
 }  // namespace trainyard::jobs

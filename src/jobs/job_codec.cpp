@@ -6,6 +6,7 @@
 
 #include "jobs/internal/json_text.h"
 #include "jobs/internal/spec_text.h"
+#include "jobs/internal/stored_json.h"
 #include "jobs/job.h"
 
 namespace trainyard::jobs {
@@ -53,6 +54,7 @@ void write_attempt(const Attempt& attempt, JsonText& out) {
     out.member("started_at", rank.started_at);
     if (rank.exit) write_exit(*rank.exit, out);
     out.member("events_taken", rank.events_taken);
+    if (!rank.limited_by.empty()) out.member("limited_by", rank.limited_by);
     out.end_object();
   }
   out.end_array();
@@ -73,6 +75,7 @@ void write_history(const std::vector<EndedAttempt>& history, JsonText& out) {
     out.member("exit_code", attempt.exit_code);
     out.member("cause", name_of(attempt.cause));
     out.member("reason_code", name_of(attempt.reason_code));
+    if (!attempt.limited_by.empty()) out.member("limited_by", attempt.limited_by);
     out.end_object();
   }
   out.end_array();
@@ -174,6 +177,37 @@ void write_observations(const Job& job, JsonText& out) {
   if (!job.result.is_null()) out.member("result", job.result);
 }
 
+/// What stays as it is once the job is submitted.
+void write_settled(const Job& job, JsonText& out) {
+  out.member("id", job.id.value);
+  internal::write_spec("spec", job.spec, out);
+  if (!job.resolved.is_null()) out.member("resolved", job.resolved);
+  if (!job.run.text.empty()) out.member("run", job.run.text);
+  if (!job.owner.empty()) out.member("owner", job.owner);
+  out.member("submitted_at", job.submitted_at);
+  if (job.queued_at != job.submitted_at) out.member("queued_at", job.queued_at);
+  if (job.array_parent.valid()) {
+    out.member("array_parent", job.array_parent.value);
+    out.member("array_index", job.array_index);
+  }
+  if (job.retried_from.valid()) out.member("retried_from", job.retried_from.value);
+}
+
+void write_changing(const Job& job, JsonText& out) {
+  out.member("state", name_of(job.state));
+  if (job.intent != StopIntent::kNone) out.member("intent", name_of(job.intent));
+  if (!job.reason.empty()) out.member("reason", job.reason);
+  if (job.reason_code != ReasonCode::kNone) out.member("reason_code", name_of(job.reason_code));
+  write_waiting(job, out);
+  if (is_array(job)) write_array_progress(job.array, out);
+  if (job.started_at) out.member("started_at", *job.started_at);
+  if (job.ended_at) out.member("ended_at", *job.ended_at);
+  if (job.attempt.number.valid()) write_attempt(job.attempt, out);
+  if (!job.history.empty()) write_history(job.history, out);
+  write_counts(job, out);
+  write_observations(job, out);
+}
+
 // --- reading
 
 Result<std::optional<TimePoint>> time_if_there(const Document& in, std::string_view key) {
@@ -195,6 +229,7 @@ Result<RankStatus> rank_from(const Document& document) {
     ASSIGN_OR_RETURN(rank.exit, exec::rank_exit_from(*exit));
   }
   ASSIGN_OR_RETURN(rank.events_taken, document["events_taken"].as_unsigned());
+  ASSIGN_OR_RETURN(rank.limited_by, document.string_or("limited_by", ""));
   return rank;
 }
 
@@ -254,6 +289,7 @@ Result<EndedAttempt> ended_attempt_from(const Document& in) {
   if (!cause || !reason) return invalid_argument("document.type", "unknown cause or reason of an ended attempt");
   attempt.cause = *cause;
   attempt.reason_code = *reason;
+  ASSIGN_OR_RETURN(attempt.limited_by, in.string_or("limited_by", ""));
   return attempt;
 }
 
@@ -405,52 +441,39 @@ Resources task_resources(const Job& job) {
 }
 
 std::string encode_settled_part(const Job& job) {
-  std::string text;
-  text.reserve(512);
-  JsonText out(text);
+  JsonText out;
   out.begin_object();
-  out.member("id", job.id.value);
-  internal::write_spec("spec", job.spec, out);
-  if (!job.resolved.is_null()) out.member("resolved", job.resolved);
-  if (!job.run.text.empty()) out.member("run", job.run.text);
-  if (!job.owner.empty()) out.member("owner", job.owner);
-  out.member("submitted_at", job.submitted_at);
-  if (job.queued_at != job.submitted_at) out.member("queued_at", job.queued_at);
-  if (job.array_parent.valid()) {
-    out.member("array_parent", job.array_parent.value);
-    out.member("array_index", job.array_index);
-  }
-  if (job.retried_from.valid()) out.member("retried_from", job.retried_from.value);
-  out.finish();
-  return text;
+  write_settled(job, out);
+  return std::string(out.text());
 }
 
 std::string encode_job(const Job& job, std::string_view settled_part) {
-  std::string text;
-  text.reserve(settled_part.size() + 512);
-  text += settled_part;
-  JsonText out(text, JsonText::Where::kInside);
-  out.member("state", name_of(job.state));
-  if (job.intent != StopIntent::kNone) out.member("intent", name_of(job.intent));
-  if (!job.reason.empty()) out.member("reason", job.reason);
-  if (job.reason_code != ReasonCode::kNone) out.member("reason_code", name_of(job.reason_code));
-  write_waiting(job, out);
-  if (is_array(job)) write_array_progress(job.array, out);
-  if (job.started_at) out.member("started_at", *job.started_at);
-  if (job.ended_at) out.member("ended_at", *job.ended_at);
-  if (job.attempt.number.valid()) write_attempt(job.attempt, out);
-  if (!job.history.empty()) write_history(job.history, out);
-  write_counts(job, out);
-  write_observations(job, out);
+  JsonText out(JsonText::Where::kInside);
+  write_changing(job, out);
   out.end_object();
-  out.finish();
+  std::string text;
+  text.reserve(settled_part.size() + out.text().size());
+  text += settled_part;
+  text += out.text();
   return text;
 }
 
-std::string encode_job(const Job& job) { return encode_job(job, encode_settled_part(job)); }
+std::string encode_job(const Job& job) {
+  JsonText out;
+  out.begin_object();
+  write_settled(job, out);
+  write_changing(job, out);
+  out.end_object();
+  return std::string(out.text());
+}
 
 Result<Job> decode_job(std::string_view text) {
-  // What clients and programs sent was within the usual limits; inside a job it lies deeper.
+  if (const std::optional<Document> stored = internal::parse_stored_json(text)) {
+    Result<Job> job = job_from(*stored);
+    if (job.ok()) return job;
+  }
+  // Anything else is read by the parser that says what is wrong and where. What clients and programs sent was within the usual limits;
+  // inside a job it lies deeper.
   constexpr ParseLimits kStoredLimits{.depth_max = 256, .nodes_max = 16'000'000};
   Result<Document> document = parse_json(text, kStoredLimits);
   if (!document.ok()) return data_loss("ledger.corrupt", "a stored job is no JSON: " + document.error().describe());

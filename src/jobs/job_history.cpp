@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/failpoint.h"
 
 namespace trainyard::jobs {
 namespace {
@@ -178,6 +179,7 @@ Result<EventNumber> JobHistory::position() {
 Result<void> JobHistory::record(const std::vector<Job>& ended, EventNumber position) {
   return database_.write([&](Connection& sql) -> Result<void> {
     for (const Job& job : ended) TRY(insert_job(sql, job));
+    FAILPOINT("history.before_commit");
     TRY(
         sql.execute("INSERT INTO job_history_position(one, event) VALUES(1, ?) ON CONFLICT(one) DO UPDATE SET event = excluded.event "
                     "WHERE excluded.event > job_history_position.event",
@@ -201,7 +203,9 @@ Result<bool> JobHistory::catch_up(store::JobLedger& ledger, std::size_t events_m
     ASSIGN_OR_RETURN(Job job, decode_job(record.body));
     if (is_terminal(job.state)) jobs.push_back(std::move(job));
   }
+  FAILPOINT("history.before_record");
   TRY(record(jobs, events.back().number));
+  FAILPOINT("history.after_record");
   return events.size() == events_max;
 }
 

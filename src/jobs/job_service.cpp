@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -29,8 +30,8 @@ exec::GangLaunch still_running(exec::GangLaunch launch, const Job& job) {
 }
 
 /// Decodes records, many of them on all cores: a start with many live jobs spends most of its time here.
-Result<std::vector<Job>> decode_all(const std::vector<store::JobRecord>& records) {
-  constexpr std::size_t kRecordsPerThread = 2000;
+Result<std::vector<Job>> decode_all(std::span<const store::JobRecord> records) {
+  constexpr std::size_t kRecordsPerThread = 500;
   constexpr std::size_t kThreadsMax = 16;
   const std::size_t cores = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kThreadsMax);
   const std::size_t parts = std::clamp<std::size_t>(records.size() / kRecordsPerThread, 1, cores);
@@ -84,7 +85,16 @@ Result<void> JobService::recover() {
   deps_.backend.set_observer(*this);
 
   std::vector<JobId> ids;
-  TRY(load(recovery.live_jobs, ids));
+  jobs_.reserve(recovery.live_jobs.size());
+  ids.reserve(recovery.live_jobs.size());
+  // In parts, so that what is needed between text and job is small and used again.
+  constexpr std::size_t kPart = 8192;
+  for (std::span<store::JobRecord> rest(recovery.live_jobs); !rest.empty();) {
+    const std::span<store::JobRecord> part = rest.first(std::min(kPart, rest.size()));
+    TRY(load(part, ids));
+    for (store::JobRecord& record : part) record.body = {};
+    rest = rest.subspan(part.size());
+  }
   book_.set_nodes(deps_.backend.nodes());
   for (const JobId id : ids) take_up(jobs_.at(id));
   for (const JobId id : ids) arm_limit(jobs_.at(id));
@@ -92,15 +102,14 @@ Result<void> JobService::recover() {
   for (const auto& [array, elements] : arrays_) arrays_to_fill_.insert(array);
   make_elements_of_all();
   drain_nodes();
+  recovered_ = true;
   request_plan();
   return {};
 }
 
-Result<void> JobService::load(const std::vector<store::JobRecord>& records, std::vector<JobId>& ids) {
+Result<void> JobService::load(std::span<const store::JobRecord> records, std::vector<JobId>& ids) {
   const MonotonicPoint mono = deps_.clock.monotonic_now();
   const TimePoint time = now();
-  jobs_.reserve(records.size());
-  ids.reserve(records.size());
   ASSIGN_OR_RETURN(std::vector<Job> loaded, decode_all(records));
   for (Job& job : loaded) {
     // The wall clock may have been set back since: a wait is never longer than when it began.
@@ -117,6 +126,7 @@ Result<void> JobService::load(const std::vector<store::JobRecord>& records, std:
     live.attempt_mono = ago(live.job.attempt.launched_at);
     live.step_mono = live.progress_mono = mono;
     live.counted = live.job.state;
+    live.written = true;
     ++counts_[static_cast<std::size_t>(live.counted)];
     if (is_array(live.job)) arrays_[id];
     if (live.job.array_parent.valid()) sync_element(live);
@@ -205,17 +215,14 @@ void JobService::touch(Live& live) {
 }
 
 void JobService::emit(const Job& job, std::string_view type) {
-  std::string body;
-  body.reserve(128);
-  internal::JsonText out(body);
+  internal::JsonText out;
   out.begin_object();
   out.member("state", name_of(job.state));
   out.member("reason", job.reason);
   if (job.reason_code != ReasonCode::kNone) out.member("reason_code", name_of(job.reason_code));
   out.member("attempt", std::uint64_t{job.attempt.number.value});
   out.end_object();
-  out.finish();
-  record(job, type, std::move(body));
+  record(job, type, std::string(out.text()));
 }
 
 void JobService::emit(const Job& job, std::string_view type, Document values) {
@@ -239,15 +246,17 @@ store::LedgerBatch JobService::collect() {
   for (const JobId id : dirty_) {
     Live& live = jobs_.at(id);
     live.dirty = false;
-    if (live.settled_part.empty()) live.settled_part = encode_settled_part(live.job);
-    batch.jobs.push_back({id, !is_terminal(live.job.state), time, encode_job(live.job, live.settled_part)});
+    // Most jobs wait long after their first write: the text of their settled part is kept from the second on.
+    if (live.written && live.settled_part.empty()) live.settled_part = encode_settled_part(live.job);
+    std::string body = live.written ? encode_job(live.job, live.settled_part) : encode_job(live.job);
+    batch.jobs.push_back({id, !is_terminal(live.job.state), time, std::move(body)});
+    live.written = true;
   }
   dirty_.clear();
   batch.events = std::exchange(new_events_, {});
-  if (!new_keys_.empty()) {
-    batch.idempotency = std::exchange(new_keys_, {});
-    batch.forget_keys_before = time - IdempotencyKeys::kKept;
-  }
+  batch.idempotency = std::exchange(new_keys_, {});
+  batch.forget_keys_before = forget_keys_before();
+  committed_at_ = deps_.clock.monotonic_now();
   // Runs after the releases of this batch: an answer never comes later than the news.
   pipeline_.after_commit([this, events = batch.events] { publish(events); });
   return batch;

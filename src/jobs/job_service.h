@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "jobs/limits.h"
 #include "jobs/scheduler_book.h"
 #include "jobs/transitions.h"
+#include "jobs/what_if.h"
 #include "store/job_ledger.h"
 
 namespace trainyard::jobs {
@@ -117,6 +119,32 @@ class JobService final : public exec::AttemptObserver {
   Result<std::vector<sched::Fix>> fixes(JobId id) const;
   /// Whether the nodes that are known could ever hold the job, and its queue takes it. Errors: SchedulerBook::check_possible.
   Result<void> check_fits(const JobSpec& spec);
+
+  /// Whether an operator lets a queue start jobs, from the next plan on; who asks keeps it over restarts, and says it before recover again.
+  /// Errors: NOT_FOUND
+  /// "queue.unknown".
+  Result<void> set_queue_stop(const std::string& queue, std::optional<QueueStop> stop);
+  const SchedulerBook& book() const { return book_; }
+
+  /// Sees to what no event calls for, to be called every second or so: keys that are too old leave memory and ledger, and when nothing was
+  /// committed for `quiet`, an empty commit asks whether the ledger is still ours: if another has taken it, on_fatal hears of it.
+  void keep_house(Duration quiet);
+
+  // What would be if: job_service_what_if.cpp. Nothing changes, and the answer is for Trial to find.
+
+  /// What would become of a submit; an idempotency key counts for nothing. Errors: as submit.
+  Result<Trial> try_submit(Submission submission);
+  /// Errors: FAILED_PRECONDITION "job.ended", NOT_FOUND "node.unknown".
+  Result<Trial> try_change(const TriedChange& change);
+  /// Making a trial copies all that waits and runs: not before this, so that with very many jobs other work goes on.
+  MonotonicPoint next_trial() const { return next_trial_; }
+  struct Label {
+    std::string name;
+    std::string name_space;
+  };
+  /// How a live job is called and where it belongs, which never changes.
+  std::optional<Label> label_of(JobId id) const;
+
   /// Runs `done` when everything applied so far is durable, so that the ledger may be read.
   void barrier(std::function<void()> done);
 
@@ -144,6 +172,7 @@ class JobService final : public exec::AttemptObserver {
 
   // exec::AttemptObserver
   void on_rank_running(const RankKey& rank, TimePoint started_at) override;
+  void on_rank_limited(const RankKey& rank, const std::string& limited_by) override;
   void on_rank_exited(const RankKey& rank, const exec::RankExit& exit) override;
   void on_ranks_lost(const std::vector<RankKey>& ranks, const std::string& why) override;
   void on_nodes_changed() override;
@@ -154,7 +183,7 @@ class JobService final : public exec::AttemptObserver {
   /// What memory knows beside the durable job.
   struct Live {
     Job job;
-    std::string settled_part;                   ///< Of its JSON; empty until it is first written.
+    std::string settled_part;                   ///< Of its JSON; empty until it is written again.
     MonotonicPoint queued_mono;                 ///< For the queue limit.
     MonotonicPoint started_mono;                ///< For the total limit.
     MonotonicPoint attempt_mono;                ///< For the attempt limit.
@@ -164,6 +193,7 @@ class JobService final : public exec::AttemptObserver {
     std::vector<std::uint64_t> durable_events;  ///< By rank: event lines of this attempt that a crash cannot undo.
     JobState counted = JobState::kQueued;       ///< As what it is in counts_.
     bool dirty = false;
+    bool written = false;  ///< The ledger has it.
   };
   /// Live elements of one array.
   struct Elements {
@@ -188,7 +218,7 @@ class JobService final : public exec::AttemptObserver {
   Live* find_current(const AttemptKey& attempt);
 
   // job_service.cpp
-  Result<void> load(const std::vector<store::JobRecord>& records, std::vector<JobId>& ids);
+  Result<void> load(std::span<const store::JobRecord> records, std::vector<JobId>& ids);
   Result<void> recover_dependencies(const std::vector<JobId>& ids);
   void take_up(Live& live);
   void touch(Live& live);
@@ -205,6 +235,12 @@ class JobService final : public exec::AttemptObserver {
   JobId admit(Submission& submission);
   void introduce(Live& live);
   void enter(Live& live);
+
+  // job_service_what_if.cpp
+  Trial empty_trial();
+
+  // job_service_house.cpp
+  std::optional<TimePoint> forget_keys_before();
 
   // job_service_control.cpp
   Live* find_for_change(JobId id, const Done& done);
@@ -263,15 +299,20 @@ class JobService final : public exec::AttemptObserver {
   std::vector<JobId> ended_;  ///< Whose end is not passed on yet.
   bool settling_ends_ = false;
 
+  bool recovered_ = false;
   std::vector<JobId> dirty_;
   JobId last_job_;
   EventNumber last_event_;
   std::vector<store::EventRecord> new_events_;
   std::vector<store::IdempotencyRecord> new_keys_;
   IdempotencyKeys keys_;
+  std::uint64_t keys_dropped_ = 0;    ///< Keys that the ledger was told to forget, as far as keys_ has forgotten them.
+  MonotonicPoint keys_dropped_at_{};  ///< When it was told last.
+  MonotonicPoint committed_at_{};     ///< When the newest batch was gathered.
   std::map<std::uint64_t, EventListener> listeners_;
   std::uint64_t last_subscription_ = 0;
   Planning planning_;
+  MonotonicPoint next_trial_{};
   std::multimap<MonotonicPoint, JobId> limits_due_;  ///< When to look at the limits of a job next; entries may be out of date.
   std::optional<MonotonicPoint> limit_timer_;
   /// Timers posted to the strand outlive the service in tests: they hold this and look before they act.

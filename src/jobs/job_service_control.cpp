@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "jobs/internal/state_events.h"
 #include "jobs/job_service.h"
 #include "jobs/waiting.h"
@@ -25,7 +26,9 @@ JobService::Live* JobService::find_for_change(JobId id, const Done& done) {
   if (!id.valid() || id > last_job_) {
     done(unknown_job(id));
   } else {
-    done(failed_precondition("job.ended", fmt::format("job {} has ended and does not change any more", id.text())));
+    // Its end may not be durable yet.
+    pipeline_.after_commit(
+        [done, id] { done(failed_precondition("job.ended", fmt::format("job {} has ended and does not change any more", id.text()))); });
   }
   return nullptr;
 }
@@ -34,7 +37,7 @@ void JobService::stop(JobId id, StopIntent intent, std::string why, Done done) {
   Live* live = find(id);
   if (live == nullptr && (!id.valid() || id > last_job_)) return done(unknown_job(id));
   if (live != nullptr) stop_any(*live, {intent, std::move(why), ReasonCode::kNone});
-  pipeline_.after_commit([done = std::move(done)] { done({}); });
+  pipeline_.after_commit([done = std::move(done)] { done(hit_failpoint("jobs.before_stop_told")); });
 }
 
 void JobService::stop_any(Live& live, StopRequest request) {
@@ -90,7 +93,7 @@ void JobService::hold(JobId id, const std::string& who, Done done) {
     }
     request_plan();
   }
-  pipeline_.after_commit([done = std::move(done)] { done({}); });
+  pipeline_.after_commit([done = std::move(done)] { done(hit_failpoint("jobs.before_hold_told")); });
 }
 
 void JobService::release(JobId id, const std::string& who, Done done) {
@@ -110,7 +113,7 @@ void JobService::release(JobId id, const std::string& who, Done done) {
     }
     request_plan();
   }
-  pipeline_.after_commit([done = std::move(done)] { done({}); });
+  pipeline_.after_commit([done = std::move(done)] { done(hit_failpoint("jobs.before_release_told")); });
 }
 
 void JobService::set_priority(JobId id, std::int64_t priority, const std::string& who, Done done) {
@@ -135,7 +138,7 @@ void JobService::set_priority(JobId id, std::int64_t priority, const std::string
     book_.set_priority(each, priority);
     request_plan();
   }
-  pipeline_.after_commit([done = std::move(done)] { done({}); });
+  pipeline_.after_commit([done = std::move(done)] { done(hit_failpoint("jobs.before_priority_told")); });
 }
 
 void JobService::request_checkpoint(JobId id, Done done) {
@@ -146,8 +149,9 @@ void JobService::request_checkpoint(JobId id, Done done) {
     for (const JobId element : array->second.live) asked = checkpoint_live(jobs_.at(element)) || asked;
   }
   if (!asked) {
-    return done(failed_precondition(
-        "job.not_running", fmt::format("only a running job can write a checkpoint, job {} is {}", id.text(), name_of(live->job.state))));
+    Error refusal = failed_precondition(
+        "job.not_running", fmt::format("only a running job can write a checkpoint, job {} is {}", id.text(), name_of(live->job.state)));
+    return pipeline_.after_commit([done = std::move(done), refusal = std::move(refusal)] { done(refusal); });
   }
   pipeline_.after_commit([done = std::move(done)] { done({}); });
 }

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "base/failpoint.h"
 #include "jobs/internal/state_events.h"
 #include "jobs/job_service.h"
 
@@ -23,6 +24,7 @@ void JobService::note_end(JobId id) {
   }
   ended_.clear();
   settling_ends_ = false;
+  if (Result<void> hit = hit_failpoint("jobs.after_ends_settled"); !hit.ok()) return hooks_.on_fatal(hit.error());
   make_elements_of_all();
 }
 
@@ -103,6 +105,7 @@ void JobService::make_elements(JobId array) {
     enter(element);
   }
   if (count > 0) touch(*parent);
+  if (count > 0) (void)hit_failpoint("jobs.after_elements_made");
 }
 
 void JobService::make_elements_of_all() {
@@ -112,6 +115,7 @@ void JobService::make_elements_of_all() {
 void JobService::release_ended(JobId id) {
   pipeline_.after_commit([this, id] {
     if (find(id) == nullptr) return;
+    if (Result<void> hit = hit_failpoint("jobs.before_end_told"); !hit.ok()) return hooks_.on_fatal(hit.error());
     jobs_.erase(id, [this](const Live& live) {
       --counts_[static_cast<std::size_t>(live.counted)];
       hooks_.on_ended(live.job);

@@ -51,6 +51,22 @@ TEST_F(RankEventsTest, count_is_answered_only_when_it_is_durable) {
   EXPECT_EQ(service->events_taken(rank(id, 1)).value(), 1u);
 }
 
+// Whoever is refused drops its output. Were the end of the attempt lost in a crash, the next server would call for that output again.
+TEST_F(RankEventsTest, refusal_waits_until_what_refuses_is_durable) {
+  Submission retrying = submission();
+  retrying.spec.retry.node_lost = 5;
+  const JobId id = submit(retrying);
+  ledger.hold_commits();
+  service->on_ranks_lost({rank(id, 1)}, "gone");
+  strand.run_ready();
+  std::vector<std::string> answers;
+  service->append_events(rank(id, 1), 0, {parse_json(kMetric).value()},
+                         [&answers](const Result<std::uint64_t>& taken) { answers.push_back(taken.ok() ? "taken" : taken.error().id); });
+  EXPECT_TRUE(answers.empty());
+  while (ledger.release()) strand.run_ready();
+  EXPECT_EQ(answers, (std::vector<std::string>{"lease.fenced"}));
+}
+
 TEST_F(RankEventsTest, stale_unknown_and_ended_attempts_are_fenced) {
   Submission retrying = submission();
   retrying.spec.retry.node_lost = 5;

@@ -45,6 +45,12 @@ void JobService::run_plan() {
   if (orders.wake_at) plan_at(deps_.clock.monotonic_now() + (*orders.wake_at - now()));
 }
 
+Result<void> JobService::set_queue_stop(const std::string& queue, std::optional<QueueStop> stop) {
+  TRY(book_.set_stop(queue, std::move(stop)));
+  if (recovered_) request_plan();
+  return {};
+}
+
 /// Plans then, unless an earlier timer is armed: that plan says anew when to wake.
 void JobService::plan_at(MonotonicPoint time) {
   if (planning_.timer && *planning_.timer <= time) return;

@@ -34,7 +34,10 @@ JobService::Live* JobService::find_current(const AttemptKey& attempt) { return i
 void JobService::append_events(const RankKey& rank, std::uint64_t first, const std::vector<Document>& events,
                                std::function<void(Result<std::uint64_t>)> done) {
   Live* live = find_current(rank.attempt);
-  if (live == nullptr || rank.rank >= live->job.attempt.ranks.size()) return done(fenced(rank.attempt));
+  // What took its place may not be durable yet: who is refused drops what it has, which a crash could still call for.
+  if (live == nullptr || rank.rank >= live->job.attempt.ranks.size()) {
+    return pipeline_.after_commit([attempt = rank.attempt, done = std::move(done)] { done(fenced(attempt)); });
+  }
   RankStatus& status = live->job.attempt.ranks[rank.rank];
   if (first > status.events_taken) {
     return done(failed_precondition(
@@ -77,6 +80,15 @@ void JobService::on_rank_running(const RankKey& rank, TimePoint started_at) {
   const JobState before = live->job.state;
   if (!rank_running(live->job, rank.rank, started_at)) return;
   if (live->job.state != before) emit(live->job, internal::event_of(live->job.state));
+  touch(*live);
+}
+
+void JobService::on_rank_limited(const RankKey& rank, const std::string& limited_by) {
+  Live* live = find_current(rank.attempt);
+  if (live == nullptr || rank.rank >= live->job.attempt.ranks.size()) return;
+  RankStatus& status = live->job.attempt.ranks[rank.rank];
+  if (status.phase == RankStatus::Phase::kExited || status.limited_by == limited_by) return;
+  status.limited_by = limited_by;
   touch(*live);
 }
 
@@ -198,11 +210,17 @@ void JobService::launch_after_commit(const Job& job) {
 }
 
 void JobService::stop_after_commit(const AttemptKey& attempt, exec::StopReason reason, Duration grace_max) {
-  pipeline_.after_commit([this, attempt, reason, grace_max] { deps_.backend.stop(attempt, reason, grace_max); });
+  pipeline_.after_commit([this, attempt, reason, grace_max] {
+    if (Result<void> hit = hit_failpoint("jobs.before_stop_sent"); !hit.ok()) return hooks_.on_fatal(hit.error());
+    deps_.backend.stop(attempt, reason, grace_max);
+  });
 }
 
 void JobService::forget_after_commit(const AttemptKey& attempt) {
-  pipeline_.after_commit([this, attempt] { deps_.backend.forget(attempt); });
+  pipeline_.after_commit([this, attempt] {
+    if (Result<void> hit = hit_failpoint("jobs.before_forget_sent"); !hit.ok()) return hooks_.on_fatal(hit.error());
+    deps_.backend.forget(attempt);
+  });
 }
 
 }  // namespace trainyard::jobs

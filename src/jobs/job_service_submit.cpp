@@ -88,7 +88,11 @@ Result<std::optional<JobId>> JobService::examine(const Submission& submission, s
 Result<void> JobService::check_fits(const JobSpec& spec) {
   if (!planning_.nodes_seen) book_.set_nodes(deps_.backend.nodes());
   planning_.nodes_seen = true;
-  return book_.check_possible(spec);
+  Result<void> possible = book_.check_possible(spec);
+  if (possible.ok()) return possible;
+  Error error = std::move(possible).error();
+  if (error.where.empty()) error.where = error.id.starts_with("queue.") ? "/queue" : "/resources";
+  return error;
 }
 
 std::optional<JobState> JobService::end_of(JobId id, const std::map<JobId, JobState>& looked_up) const {

@@ -16,6 +16,20 @@ using Calls = std::vector<std::string>;
 
 class JobServiceTest : public testing::ServiceWorld {};
 
+TEST_F(JobServiceTest, what_limits_ranks_is_kept_with_the_attempt) {
+  const JobId id = submit(submission(1, 2));
+  service->on_rank_limited(rank(id, 1, 0), "cgroup2");
+  service->on_rank_limited(rank(id, 1, 1), "rlimit");
+  service->on_rank_limited(rank(id, 2, 1), "cgroup1");
+  for (std::uint32_t i = 0; i < 2; ++i) runs(rank(id, 1, i));
+  crash();
+  boot();
+  EXPECT_EQ(job_view(job(id))["ranks"].items()[0]["limited_by"].text(), "cgroup2");
+  EXPECT_EQ(job_view(job(id))["ranks"].items()[1]["limited_by"].text(), "rlimit");
+  for (std::uint32_t i = 0; i < 2; ++i) exits(rank(id, 1, i), exit_with(0));
+  EXPECT_EQ(job_view(job(id))["attempts"].items()[0]["limited_by"].text(), "cgroup2,rlimit");
+}
+
 TEST_F(JobServiceTest, submitted_job_is_launched_runs_and_succeeds) {
   const JobId id = submit();
   EXPECT_EQ(id, JobId(1));

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <initializer_list>
 
 #include "jobs/job.h"
 
@@ -60,6 +61,7 @@ Document rank_view(const RankStatus& rank) {
   Document entry = Document::object();
   entry.set("node", rank.node.text);
   entry.set("phase", kPhases[static_cast<std::size_t>(rank.phase)]);
+  if (!rank.limited_by.empty()) entry.set("limited_by", rank.limited_by);
   if (rank.exit) entry.set("exit", exec::to_document(*rank.exit));
   return entry;
 }
@@ -76,6 +78,7 @@ Document attempt_view(const EndedAttempt& attempt) {
   out.set("exit_code", attempt.exit_code);
   out.set("cause", name_of(attempt.cause));
   out.set("reason_code", name_of(attempt.reason_code));
+  if (!attempt.limited_by.empty()) out.set("limited_by", attempt.limited_by);
   return out;
 }
 
@@ -136,6 +139,7 @@ Document links_of(const Job& job) {
   links.set("logs", base + "/logs");
   links.set("events", base + "/events");
   links.set("attempts", base + "/attempts");
+  links.set("checkpoints", base + "/events?type=checkpoint");
   if (job.run.text.empty()) return links;
   links.set("run", "/api/v1/runs/" + job.run.text);
   links.set("history", "/api/v1/runs/" + job.run.text + "/metrics");
@@ -150,8 +154,10 @@ bool uses_synthetic_data(const Job& job) {
                      [](const auto& input) { return input.second["properties"]["synthetic"].as_bool().value_or(false); });
 }
 
-Document job_view(const Job& job) {
-  Document out = Document::object();
+namespace {
+
+/// What is told in a word or a number.
+void add_facts(const Job& job, Document& out) {
   out.set("id", job.id.text());
   out.set("name", job.spec.name);
   out.set("namespace", job.spec.name_space);
@@ -169,7 +175,9 @@ Document job_view(const Job& job) {
   out.set("submitted_at", to_rfc3339(job.submitted_at));
   if (job.started_at) out.set("started_at", to_rfc3339(*job.started_at));
   if (job.ended_at) out.set("ended_at", to_rfc3339(*job.ended_at));
-  add_relations(job, out);
+}
+
+void add_attempts(const Job& job, Document& out) {
   Document ranks = Document::array();
   for (const RankStatus& rank : job.attempt.ranks) ranks.push(rank_view(rank));
   out.set("ranks", std::move(ranks));
@@ -178,10 +186,39 @@ Document job_view(const Job& job) {
   out.set("attempts", std::move(attempts));
   out.set("retries", retries_document(job.retries));
   out.set("usage", usage_view(job.usage));
+}
+
+}  // namespace
+
+Document job_view(const Job& job) {
+  Document out = Document::object();
+  add_facts(job, out);
+  add_relations(job, out);
+  add_attempts(job, out);
   add_observations(job, out);
   if (uses_synthetic_data(job)) out.set("synthetic", true);
   out.set("spec", encode(job.spec));
   out.set("links", links_of(job));
+  return out;
+}
+
+Document job_view(const Job& job, const std::set<std::string>& members) {
+  // The parts that cost most are made only when they are wanted.
+  const auto wanted = [&members](std::initializer_list<const char*> names) {
+    return std::any_of(names.begin(), names.end(), [&members](const char* name) { return members.contains(name); });
+  };
+  Document all = Document::object();
+  add_facts(job, all);
+  add_relations(job, all);
+  if (wanted({"ranks", "attempts", "retries", "usage"})) add_attempts(job, all);
+  add_observations(job, all);
+  if (wanted({"synthetic"}) && uses_synthetic_data(job)) all.set("synthetic", true);
+  if (wanted({"spec"})) all.set("spec", encode(job.spec));
+  if (wanted({"links"})) all.set("links", links_of(job));
+  Document out = Document::object();
+  for (const auto& [key, value] : all.members()) {
+    if (members.contains(key)) out.append_member(key, value);
+  }
   return out;
 }
 

@@ -53,6 +53,7 @@ sched::Amounts amounts_of(const Resources& resources) {
 
 SchedulerBook::SchedulerBook(const sched::SchedulerSettings& settings) {
   CHECK(sched::apply_settings(state_.queue, settings).ok(), "settings of the scheduler were not checked");
+  for (const sched::QueueState& queue : state_.queue.queues()) configured_[queue.settings.name] = queue.settings.state;
 }
 
 sched::NodeIndex SchedulerBook::node_of(const NodeName& name) {
@@ -99,11 +100,13 @@ void SchedulerBook::set_nodes(const std::vector<exec::NodeView>& nodes) {
 Result<void> SchedulerBook::check_possible(const JobSpec& spec) const {
   const std::optional<sched::QueueIndex> queue = state_.queue.find_queue(spec.queue);
   if (!queue || !state_.queue.queue(*queue).leaf()) {
-    std::string names;
+    std::vector<std::string> names;
     for (const sched::QueueState& each : state_.queue.queues()) {
-      if (each.leaf()) names += (names.empty() ? "" : ", ") + each.settings.name;
+      if (each.leaf()) names.push_back(each.settings.name);
     }
-    return not_found("queue.unknown", fmt::format("a job waits in one of the queues ({}); there is no queue \"{}\"", names, spec.queue));
+    const std::optional<std::string> near = nearest(spec.queue, names);
+    return not_found("queue.unknown", fmt::format("a job waits in one of the queues ({}); there is no queue \"{}\"{}",
+                                                  fmt::join(names, ", "), spec.queue, near ? "; did you mean \"" + *near + "\"?" : ""));
   }
   if (state_.queue.queue(*queue).settings.state == sched::QueueSettings::State::kDraining) {
     return failed_precondition("queue.closed", fmt::format("queue \"{}\" is being drained and takes no new jobs", spec.queue));
@@ -122,6 +125,36 @@ Result<void> SchedulerBook::check_possible(const JobSpec& spec) const {
                                          spec.tasks, spec.resources.resources().text(), nodes, all.text()));
 }
 
+Result<bool> SchedulerBook::is_stopped_by_settings(const std::string& queue) const {
+  const auto found = configured_.find(queue);
+  if (found != configured_.end()) return found->second == sched::QueueSettings::State::kStopped;
+  return not_found("queue.unknown", fmt::format("there is no queue of this name; `trainyard queue ls` lists them: {}", queue));
+}
+
+Result<void> SchedulerBook::set_stop(const std::string& name, std::optional<QueueStop> stop) {
+  using State = sched::QueueSettings::State;
+  ASSIGN_OR_RETURN(const bool configured_stopped, is_stopped_by_settings(name));
+  const sched::QueueIndex queue = *state_.queue.find_queue(name);
+  sched::QueueSettings settings = state_.queue.queue(queue).settings;
+  settings.state = stop ? State::kStopped : configured_stopped ? State::kOpen : configured_.at(name);
+  TRY(state_.queue.configure(queue, std::move(settings)));
+  stops_.erase(name);
+  if (stop) stops_[name] = std::move(*stop);
+  const auto is_below = [this, queue](sched::QueueIndex index) {
+    while (index != queue && index != sched::kNoIndex) index = state_.queue.queue(index).parent;
+    return index == queue;
+  };
+  if (stop) {
+    for (const JobId id : std::vector<JobId>(state_.queue.promised())) {
+      if (!is_below(state_.queue.find(id)->queue)) continue;
+      state_.queue.set_claim(id, std::nullopt);
+      state_.queue.set_reservation(id, std::nullopt);
+    }
+  }
+  state_.touch();
+  return {};
+}
+
 bool SchedulerBook::could_hold(const Resources& task, std::int64_t tasks) const {
   sched::JobSnapshot job;
   job.demand = sched::demand_of(task);
@@ -129,16 +162,16 @@ bool SchedulerBook::could_hold(const Resources& task, std::int64_t tasks) const 
   return sched::could_ever_fit(state_.cluster, job);
 }
 
-sched::JobSnapshot SchedulerBook::snapshot_of(const Job& job) {
+sched::JobSnapshot SchedulerBook::snapshot_in(sched::SchedulerState& state, const Job& job) const {
   sched::JobSnapshot snapshot;
   snapshot.id = job.id;
   snapshot.seq = job.id.value;
   // A queue that was taken out of the settings: its jobs wait in the first one.
-  const std::optional<sched::QueueIndex> queue = state_.queue.find_queue(job.spec.queue);
-  const auto& queues = state_.queue.queues();
+  const std::optional<sched::QueueIndex> queue = state.queue.find_queue(job.spec.queue);
+  const auto& queues = state.queue.queues();
   const auto first = std::find_if(queues.begin(), queues.end(), [](const sched::QueueState& each) { return each.leaf(); });
   snapshot.queue = queue && queues[*queue].leaf() ? *queue : static_cast<sched::QueueIndex>(first - queues.begin());
-  snapshot.user = state_.queue.user(job.owner);
+  snapshot.user = state.queue.user(job.owner);
   snapshot.priority = priority_of(job);
   snapshot.queued_at = job.queued_at;
   snapshot.eligible_at = job.eligible_at;
@@ -155,7 +188,7 @@ void SchedulerBook::queued(const Job& job) {
 }
 
 void SchedulerBook::set_priority(JobId id, std::int64_t priority) {
-  if (sched::JobSnapshot* waiting = state_.queue.find_mutable(id)) waiting->priority = priority;
+  if (state_.queue.find(id) != nullptr) state_.queue.set_priority(id, priority);
   if (sched::RunningJob* running = state_.cluster.find_mutable(id)) running->job.priority = priority;
   state_.touch();
 }

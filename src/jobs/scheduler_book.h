@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -14,6 +15,13 @@
 #include "sched/state.h"
 
 namespace trainyard::jobs {
+
+/// That an operator has stopped a queue.
+struct QueueStop {
+  std::string reason;  ///< For people.
+  std::string by;
+  TimePoint since;
+};
 
 /// Keeps the planner's state in step with the jobs: told of every change, asked for a plan. Placements have names here and positions there.
 /// Not thread-safe.
@@ -34,6 +42,13 @@ class SchedulerBook {
   void queued(const Job& job);
   /// A waiting job will not run, or not now. Does nothing when it does not wait.
   void withdrawn(JobId id);
+  /// A queue that an operator has stopped starts nothing, and its jobs lose what they were promised; with none the queue starts jobs again,
+  /// also if its settings have it stopped. Errors: NOT_FOUND "queue.unknown".
+  Result<void> set_stop(const std::string& queue, std::optional<QueueStop> stop);
+  /// Of the queues that are stopped now by an operator.
+  const std::map<std::string, QueueStop>& stops() const { return stops_; }
+  /// Whether its settings have it stopped. Errors: NOT_FOUND "queue.unknown".
+  Result<bool> is_stopped_by_settings(const std::string& queue) const;
   /// Another priority, of a waiting or a running job.
   void set_priority(JobId id, std::int64_t priority);
   /// A launched job of an earlier life of the server holds its nodes.
@@ -72,14 +87,18 @@ class SchedulerBook {
   std::optional<TimePoint> planned_start(JobId id, TimePoint now);
   static constexpr std::size_t kPlannedJobsMax = 250;
   const sched::SchedulerState& state() const { return state_; }
+  /// The job as a planner of `state`, which may be a copy of this one's, is to see it.
+  sched::JobSnapshot snapshot_in(sched::SchedulerState& state, const Job& job) const;
 
  private:
-  sched::JobSnapshot snapshot_of(const Job& job);
+  sched::JobSnapshot snapshot_of(const Job& job) { return snapshot_in(state_, job); }
   sched::NodeIndex node_of(const NodeName& name);
 
   sched::SchedulerState state_;
   sched::Decisions decisions_;  ///< Of the newest plan.
   sched::RuntimePredictor predictor_;
+  std::map<std::string, sched::QueueSettings::State> configured_;  ///< By queue, what the settings say.
+  std::map<std::string, QueueStop> stops_;
   struct PlannedStarts {
     std::uint64_t epoch = 0;
     TimePoint at;

@@ -227,6 +227,9 @@ void note_attempt(Job& job, TimePoint now) {
   for (const RankStatus& rank : job.attempt.ranks) {
     const bool listed = std::find(ended.nodes.begin(), ended.nodes.end(), rank.node) != ended.nodes.end();
     if (!listed && ended.nodes.size() < kAttemptNodesMax) ended.nodes.push_back(rank.node);
+    if (ended.limited_by.find(rank.limited_by) == std::string::npos) {
+      ended.limited_by += (ended.limited_by.empty() ? "" : ",") + rank.limited_by;
+    }
     if (rank.started_at == TimePoint()) continue;
     ended.started_at = ended.started_at ? std::min(*ended.started_at, rank.started_at) : rank.started_at;
   }

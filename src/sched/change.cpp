@@ -137,13 +137,12 @@ void replace_waiting(SchedulerState& state, JobSnapshot job) {
 
 Result<void> apply_change(SchedulerState& state, const Change& change) { return std::visit(Apply{state}, change); }
 
-Result<WhatIf> what_if(const SchedulerState& state, const Change& change, TimePoint now) {
-  SchedulerState fork = state;
-  TRY(apply_change(fork, change));
+WhatIf compare_plans(const SchedulerState& state, SchedulerState changed, TimePoint now) {
   WhatIf answer;
-  answer.with_change = plan(fork.cluster, fork.queue, now);
+  answer.changed = std::move(changed);
+  answer.with_change = plan(answer.changed.cluster, answer.changed.queue, now);
   const std::map<JobId, TimePoint> before = known_starts(state, plan(state.cluster, state.queue, now), now);
-  const std::map<JobId, TimePoint> after = known_starts(fork, answer.with_change, now);
+  const std::map<JobId, TimePoint> after = known_starts(answer.changed, answer.with_change, now);
   std::map<JobId, StartShift> shifts;
   for (const auto& [id, time] : before) shifts[id].before = time;
   for (const auto& [id, time] : after) shifts[id].after = time;
@@ -152,6 +151,12 @@ Result<WhatIf> what_if(const SchedulerState& state, const Change& change, TimePo
     if (shift.before != shift.after) answer.shifts.push_back(shift);
   }
   return answer;
+}
+
+Result<WhatIf> what_if(const SchedulerState& state, const Change& change, TimePoint now) {
+  SchedulerState fork = state;
+  TRY(apply_change(fork, change));
+  return compare_plans(state, std::move(fork), now);
 }
 
 }  // namespace trainyard::sched

@@ -61,10 +61,13 @@ struct StartShift {
 struct WhatIf {
   Decisions with_change;
   std::vector<StartShift> shifts;  ///< Ascending by job; running and ended jobs never shift.
+  SchedulerState changed;          ///< With the change, before its plan.
 };
 
 /// Tries the change on a copy of the state with the planner itself: carried out at the same epoch, the plan is equal bit for bit.
 /// Errors as apply_change.
 Result<WhatIf> what_if(const SchedulerState& state, const Change& change, TimePoint now);
+/// The same for a copy that was changed by its own methods.
+WhatIf compare_plans(const SchedulerState& state, SchedulerState changed, TimePoint now);
 
 }  // namespace trainyard::sched

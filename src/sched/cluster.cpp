@@ -230,17 +230,17 @@ void ClusterSnapshot::start(RunningJob job) {
     slot = unused_slots_.back();
     unused_slots_.pop_back();
   }
-  CHECK(slot_of_.emplace(job.job.id, slot).second, "a job started twice");
+  CHECK(slot_of_.insert(job.job.id, slot), "a job started twice");
   insert_end({job.limit_end, job.job.id, slot});
   if (job.job.tasks_min > 0) elastic_.insert(std::lower_bound(elastic_.begin(), elastic_.end(), job.job.id), job.job.id);
   running_[slot] = std::move(job);
 }
 
 RunningJob ClusterSnapshot::end(JobId id) {
-  const auto found = slot_of_.find(id);
-  CHECK(found != slot_of_.end(), "a job ended that does not run");
-  const std::uint32_t slot = found->second;
-  slot_of_.erase(found);
+  const std::uint32_t* found = slot_of_.find(id);
+  CHECK(found != nullptr, "a job ended that does not run");
+  const std::uint32_t slot = *found;
+  slot_of_.erase(id);
   unused_slots_.push_back(slot);
   RunningJob job = std::move(running_[slot]);
   erase_end({job.limit_end, id, slot});
@@ -258,17 +258,19 @@ void ClusterSnapshot::resize(JobId id, Placement nodes) {
 }
 
 const RunningJob* ClusterSnapshot::find(JobId id) const {
-  const auto found = slot_of_.find(id);
-  return found == slot_of_.end() ? nullptr : &running_[found->second];
+  const std::uint32_t* slot = slot_of_.find(id);
+  return slot == nullptr ? nullptr : &running_[*slot];
 }
 
 RunningJob* ClusterSnapshot::find_mutable(JobId id) {
-  const auto found = slot_of_.find(id);
-  return found == slot_of_.end() ? nullptr : &running_[found->second];
+  const std::uint32_t* slot = slot_of_.find(id);
+  return slot == nullptr ? nullptr : &running_[*slot];
 }
 
 void ClusterSnapshot::set_limit_end(JobId id, TimePoint limit_end) {
-  const std::uint32_t slot = slot_of_.at(id);
+  const std::uint32_t* found = slot_of_.find(id);
+  CHECK(found != nullptr, "a job that does not run has no limit to change");
+  const std::uint32_t slot = *found;
   RunningJob& job = running_[slot];
   erase_end({job.limit_end, id, slot});
   job.limit_end = limit_end;
@@ -279,11 +281,11 @@ void ClusterSnapshot::check_invariants() const {
   std::vector<NodeFree> expected;
   for (const NodeState& node : nodes_) expected.push_back(empty_node(node.info->capacity));
   Amounts used;
-  for (const auto& [id, slot] : slot_of_) {
+  slot_of_.each([&](JobId, std::uint32_t slot) {
     const RunningJob& running = running_[slot];
     for (const TaskPlace& place : running.nodes) expected[place.node].take(running.job.demand, place.tasks, place.devices);
     used += running.held();
-  }
+  });
   CHECK(used == used_, "the sum of what jobs hold is wrong");
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     CHECK(expected[i] == nodes_[i].free, "allocated and free of node " + nodes_[i].info->name.text + " do not add up to its capacity");

@@ -3,11 +3,11 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
 #include "sched/job.h"
+#include "sched/job_index.h"
 
 namespace trainyard::sched {
 
@@ -132,7 +132,7 @@ class ClusterSnapshot {
   std::vector<ShapeId> live_shapes_;
   std::vector<RunningJob> running_;  ///< Slots; those of ended jobs are used again.
   std::vector<std::uint32_t> unused_slots_;
-  std::unordered_map<JobId, std::uint32_t> slot_of_;
+  JobIndex slot_of_;
   std::vector<EndKey> by_end_;  ///< Sorted.
   std::vector<JobId> elastic_;  ///< Sorted.
   Amounts capacity_;

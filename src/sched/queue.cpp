@@ -151,7 +151,11 @@ const Amounts& QueueSnapshot::usage_of(QueueIndex queue, UserIndex user) const {
   return found == user_use_.end() ? kNothing : found->second.usage;
 }
 
-PendingEntry QueueSnapshot::entry_of(const JobSnapshot& job) const { return {job.tier, job.queued_at, job.seq, slot_of_.at(job.id)}; }
+PendingEntry QueueSnapshot::entry_of(const JobSnapshot& job) const {
+  const std::uint32_t* slot = slot_of_.find(job.id);
+  CHECK(slot != nullptr, "a job is not waiting");
+  return {job.tier, job.queued_at, job.seq, *slot};
+}
 
 void QueueSnapshot::add(JobSnapshot job) {
   CHECK(job.queue < queues_.size() && queues_[job.queue].leaf(), "a job waits in a leaf of the queue tree");
@@ -162,21 +166,24 @@ void QueueSnapshot::add(JobSnapshot job) {
     slot = unused_slots_.back();
     unused_slots_.pop_back();
   }
-  CHECK(slot_of_.emplace(job.id, slot).second, "a job waits twice");
+  CHECK(slot_of_.insert(job.id, slot), "a job waits twice");
   QueueState& queue = queues_[job.queue];
-  queue.shortest_walltime = queue.pending.empty() ? job.walltime : std::min(queue.shortest_walltime, job.walltime);
+  const bool first = queue.pending.empty();
+  queue.shortest_walltime = first ? job.walltime : std::min(queue.shortest_walltime, job.walltime);
+  queue.priority_least = first ? job.priority : std::min(queue.priority_least, job.priority);
+  queue.priority_most = first ? job.priority : std::max(queue.priority_most, job.priority);
   queue.pending.insert({job.tier, job.queued_at, job.seq, slot});
   slots_[slot] = std::move(job);
   if (slots_[slot].reservation || slots_[slot].claim) note_promise(slots_[slot]);
 }
 
 JobSnapshot QueueSnapshot::remove(JobId id) {
-  const auto found = slot_of_.find(id);
-  CHECK(found != slot_of_.end(), "a job is not waiting");
-  const std::uint32_t slot = found->second;
+  const std::uint32_t* found = slot_of_.find(id);
+  CHECK(found != nullptr, "a job is not waiting");
+  const std::uint32_t slot = *found;
   JobSnapshot job = std::move(slots_[slot]);
   queues_[job.queue].pending.erase({job.tier, job.queued_at, job.seq, slot});
-  slot_of_.erase(found);
+  slot_of_.erase(id);
   unused_slots_.push_back(slot);
   if (job.reservation || job.claim) {
     job.reservation.reset();
@@ -187,8 +194,8 @@ JobSnapshot QueueSnapshot::remove(JobId id) {
 }
 
 const JobSnapshot* QueueSnapshot::find(JobId id) const {
-  const auto found = slot_of_.find(id);
-  return found == slot_of_.end() ? nullptr : &slots_[found->second];
+  const std::uint32_t* slot = slot_of_.find(id);
+  return slot == nullptr ? nullptr : &slots_[*slot];
 }
 
 void QueueSnapshot::set_walltime(JobId id, Duration walltime) {
@@ -199,9 +206,18 @@ void QueueSnapshot::set_walltime(JobId id, Duration walltime) {
   queue.shortest_walltime = std::min(queue.shortest_walltime, walltime);
 }
 
+void QueueSnapshot::set_priority(JobId id, std::int64_t priority) {
+  JobSnapshot* job = find_mutable(id);
+  CHECK(job != nullptr, "a job is not waiting");
+  job->priority = priority;
+  QueueState& queue = queues_[job->queue];
+  queue.priority_least = std::min(queue.priority_least, priority);
+  queue.priority_most = std::max(queue.priority_most, priority);
+}
+
 JobSnapshot* QueueSnapshot::find_mutable(JobId id) {
-  const auto found = slot_of_.find(id);
-  return found == slot_of_.end() ? nullptr : &slots_[found->second];
+  const std::uint32_t* slot = slot_of_.find(id);
+  return slot == nullptr ? nullptr : &slots_[*slot];
 }
 
 void QueueSnapshot::note_promise(const JobSnapshot& job) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -8,6 +9,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "sched/job.h"
+#include "sched/job_index.h"
 #include "sched/workload.h"
 
 namespace trainyard::sched {
@@ -103,6 +105,8 @@ struct QueueState {
   TimePoint usage_at;
   PendingList pending;                    ///< Of a leaf.
   Duration shortest_walltime = kForever;  ///< No waiting job has a shorter one. May be less than that of any.
+  std::int64_t priority_least = 0;        ///< No waiting job has a lower one. May be lower than that of any.
+  std::int64_t priority_most = 0;         ///< The same the other way.
   // Found by name in the table of policies when the queue is made.
   const OrderPolicy* order = nullptr;
   const BackfillPolicy* backfill = nullptr;
@@ -148,7 +152,8 @@ class QueueSnapshot {
   JobSnapshot remove(JobId id);
   const JobSnapshot* find(JobId id) const;
   const JobSnapshot& job(const PendingEntry& entry) const { return slots_[entry.slot]; }
-  /// To change what does not move it in its queue and is no promise. For tier, queue and queued_at take it out and add it again.
+  /// To change what does not move it in its queue, is no priority and no promise. For tier, queue and queued_at take it out and add it
+  /// again.
   JobSnapshot* find_mutable(JobId id);
   std::size_t pending_count() const { return slot_of_.size(); }
   /// Ids of waiting jobs that have a claim or a reservation, ascending.
@@ -158,6 +163,8 @@ class QueueSnapshot {
   void set_claim(JobId id, std::optional<Claim> claim);
   /// Another limit for a waiting job (CHECK).
   void set_walltime(JobId id, Duration walltime);
+  /// Another priority for a waiting job (CHECK).
+  void set_priority(JobId id, std::int64_t priority);
   /// The entry of a waiting job (CHECK).
   PendingEntry entry_of(const JobSnapshot& job) const;
 
@@ -184,9 +191,9 @@ class QueueSnapshot {
   std::map<std::pair<QueueIndex, UserIndex>, UserUse> user_use_;
   void note_promise(const JobSnapshot& job);
 
-  std::vector<JobSnapshot> slots_;  ///< Those of jobs that left are used again.
+  std::deque<JobSnapshot> slots_;  ///< Those of jobs that left are used again. Growing moves none: queues are long.
   std::vector<std::uint32_t> unused_slots_;
-  std::unordered_map<JobId, std::uint32_t> slot_of_;
+  JobIndex slot_of_;
   std::vector<JobId> promised_;
 };
 

@@ -72,6 +72,15 @@ TEST(WhatIf, added_and_drained_nodes_shift) {
   EXPECT_EQ(drained.shifts, (std::vector<StartShift>{{world.waits, at(60s), kNever}}));
 }
 
+TEST(WhatIf, copy_that_was_changed_by_its_own_methods_is_compared) {
+  const TwoJobs world;
+  SchedulerState changed = world.s.state;
+  changed.end(world.runs, at(2s));
+  const WhatIf answer = compare_plans(world.s.state, changed, at(2s));
+  EXPECT_EQ(answer.shifts, (std::vector<StartShift>{{world.waits, at(60s), at(2s)}}));
+  EXPECT_EQ(fingerprint(answer.changed), fingerprint(changed)) << "the state before its plan";
+}
+
 TEST(WhatIf, changed_quota_shifts) {
   Scenario s;
   s.node("n", {.cores = 4});

@@ -77,7 +77,7 @@ class BadInputTest(unittest.TestCase):
                 ({"command": []}, "spec.command", "/command"),
                 ({"command": ["true"], "resources": {"cpu": "two"}}, "spec.cpu", "/resources/cpu"),
                 ({"kind": "trian"}, "spec.kind", "/kind"),
-                ({"dataset": "nowhere"}, "catalog.unknown_dataset", "/inputs/data"),
+                ({"dataset": "nowhere"}, "catalog.unknown_dataset", "/dataset"),
             ]:
                 status, problem = server.call("POST", "/api/v1/jobs", body)
                 self.assertIn(status, (400, 404), problem)

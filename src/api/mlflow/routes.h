@@ -20,9 +20,9 @@ struct MlflowContext {
   MlflowSettings settings = {};
 };
 
-// MLflow's REST API, so that unmodified clients of its 2.x and 3.x releases can track runs, keep artifacts and use the registry. Every call is
-// there below /api/2.0/mlflow and /ajax-api/2.0/mlflow. Reading needs the role viewer, writing runner, deleting experiments and models operator.
-// Below these paths the router's own refusals are written as {"error_code", "message"}.
+// MLflow's REST API, so that unmodified clients of its 2.x and 3.x releases can track runs, keep artifacts and use the registry. Every call
+// is there below /api/2.0/mlflow and /ajax-api/2.0/mlflow. Reading needs the role viewer, writing runner, deleting experiments and models
+// operator. Below these paths the router's own refusals are written as {"error_code", "message"}.
 
 /// Adds experiments, runs, /api/2.0/mlflow-artifacts/*, /api/3.0/mlflow/server-info, /health and /version.
 void add_mlflow_tracking_routes(net::Router& router, const MlflowContext& context);

@@ -81,6 +81,16 @@ Result<Response> change_user(AccessService& service, const Request& request) {
   return net::json_response(200, encode(view_of(user)));
 }
 
+Result<Response> delete_user(AccessService& service, const Request& request) {
+  const std::string& name = request.path_parameters.at("name");
+  if (request.headers.get("If-Match")) {
+    ASSIGN_OR_RETURN(const access::User before, service.user(name));
+    if (std::optional<Response> stale = net::refuse_stale(request, net::etag_of_bytes(to_json(encode(view_of(before)))))) return *stale;
+  }
+  ASSIGN_OR_RETURN(const access::User user, service.remove_user(caller_of(request), name));
+  return net::json_response(200, encode(view_of(user)));
+}
+
 Response grants_response(const access::User& user) { return net::json_response(200, encode(GrantList{view_of(user).grants})); }
 
 Result<Response> list_grants(AccessService& service, const Request& request) {
@@ -244,6 +254,7 @@ void add_access_routes(net::Router& router, AccessContext context) {
   add("POST", "/api/v1/users", Permission::kAdmin, create_user, create_user_doc());
   add("GET", "/api/v1/users/{name}", Permission::kAdmin, show_user, show_user_doc());
   add("PATCH", "/api/v1/users/{name}", Permission::kAdmin, change_user, change_user_doc());
+  add("DELETE", "/api/v1/users/{name}", Permission::kAdmin, delete_user, delete_user_doc());
   add("GET", "/api/v1/users/{name}/grants", Permission::kAdmin, list_grants, list_grants_doc());
   add("PUT", "/api/v1/users/{name}/grants", Permission::kAdmin, set_grant, set_grant_doc());
   add("DELETE", "/api/v1/users/{name}/grants", Permission::kAdmin, remove_grant, remove_grant_doc());

@@ -51,6 +51,15 @@ net::RouteDoc change_user_doc() {
           .problems = {412}};
 }
 
+net::RouteDoc delete_user_doc() {
+  return {.operation = "deleteUser",
+          .tag = "access",
+          .summary = "Deletes a user; its tokens and sessions end at once, its jobs go on.",
+          .parameters = {user_parameter(), if_match()},
+          .answers = {net::json_answer<UserView>(200, "The user as it was.")},
+          .problems = {409, 412}};
+}
+
 net::RouteDoc list_grants_doc() {
   return {.operation = "listGrants",
           .tag = "access",

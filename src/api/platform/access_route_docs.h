@@ -8,6 +8,7 @@ net::RouteDoc list_users_doc();
 net::RouteDoc create_user_doc();
 net::RouteDoc show_user_doc();
 net::RouteDoc change_user_doc();
+net::RouteDoc delete_user_doc();
 net::RouteDoc list_grants_doc();
 net::RouteDoc set_grant_doc();
 net::RouteDoc remove_grant_doc();

@@ -112,6 +112,35 @@ TEST_F(AccessRoutesTest, change_of_a_user_that_was_read_long_ago_is_refused) {
   EXPECT_EQ(call("GET", "/api/v1/whoami", token).status, 401);
 }
 
+TEST_F(AccessRoutesTest, deleted_user_is_nobody_at_once) {
+  const std::string token = make_user("ann", R"([{"namespace":"*","role":"viewer"}])");
+  EXPECT_EQ(call("GET", "/api/v1/whoami", token).status, 200);
+  EXPECT_EQ(call("DELETE", "/api/v1/users/ann", token).status, 403);
+  EXPECT_EQ(json("DELETE", "/api/v1/users/ann", kAdmin)["name"].text(), "ann");
+  EXPECT_EQ(call("GET", "/api/v1/whoami", token).status, 401);
+  EXPECT_EQ(call("GET", "/api/v1/users/ann", kAdmin).status, 404);
+  EXPECT_EQ(call("DELETE", "/api/v1/users/ann", kAdmin).status, 404);
+  const Document newest = json("GET", "/api/v1/audit?limit=2", kAdmin)["records"];
+  EXPECT_EQ(newest.items()[1]["action"].text(), "user.delete");
+  EXPECT_EQ(newest.items()[1]["object"].text(), "user/ann");
+  EXPECT_EQ(newest.items()[1]["decision"].text(), "allowed");
+  EXPECT_EQ(newest.items()[0]["decision"].text(), "access.unknown_user");
+  const std::string again = make_user("ann", R"([{"namespace":"*","role":"viewer"}])");
+  EXPECT_EQ(call("GET", "/api/v1/whoami", token).status, 401) << "the old token stays dead";
+  EXPECT_EQ(call("GET", "/api/v1/whoami", again).status, 200);
+}
+
+TEST_F(AccessRoutesTest, last_admin_is_not_deleted) {
+  const std::string rules = R"([{"namespace":"*","role":"admin"}])";
+  const std::string ann = make_user("ann", rules);
+  EXPECT_EQ(code_of(call("DELETE", "/api/v1/users/ann", ann)), "access.last_admin");
+  EXPECT_EQ(code_of(call("DELETE", "/api/v1/users/admin", kAdmin)), "access.last_admin");
+  EXPECT_EQ(call("GET", "/api/v1/whoami", ann).status, 200);
+  make_user("bob", rules);
+  EXPECT_EQ(call("DELETE", "/api/v1/users/ann", ann).status, 200);
+  EXPECT_EQ(call("DELETE", "/api/v1/users/bob", kAdmin).status, 200) << "the admin of the data directory is left";
+}
+
 TEST_F(AccessRoutesTest, secret_of_a_token_is_shown_once_and_never_stored_by_a_cache) {
   json("POST", "/api/v1/users", kAdmin, R"({"name":"ann","grants":[{"namespace":"*","role":"viewer"}]})");
   const net::Response made = call("POST", "/api/v1/tokens", kAdmin, R"({"user":"ann","name":"laptop","role":"viewer","expires_in":"1h"})");

@@ -46,6 +46,7 @@ struct DatasetList {
 };
 
 struct LineageKey {
+  static constexpr std::string_view kSchemaName = "LineageVersion";
   std::string name;
   std::string layer;
   std::int64_t version = 1;

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <charconv>
 #include <deque>
+#include <limits>
+#include <set>
 
 #include "api/platform/job_views.h"
 #include "api/platform/paging.h"
@@ -13,6 +15,7 @@ namespace trainyard::api {
 namespace {
 
 constexpr std::size_t kPage = 1'000;
+constexpr std::size_t kPagesMax = 10;  ///< That one request reads in search of events of its types.
 constexpr int kStreamsMax = 256;
 constexpr std::size_t kBufferedMax = 10'000;
 
@@ -30,12 +33,33 @@ std::string sse_text(const store::EventRecord& event) {
   return net::sse_event(event.number.text(), event.type, to_json(event_document(event)));
 }
 
+/// Which events a client asked for.
+struct Wanted {
+  JobId job;                    ///< Invalid: of all jobs.
+  std::set<std::string> types;  ///< Empty: all.
+  bool takes(const store::EventRecord& event) const {
+    return (!job.valid() || event.job == job) && (types.empty() || types.contains(event.type));
+  }
+};
+
+Wanted wanted_by(const net::Request& request, JobId job) {
+  Wanted wanted{job, {}};
+  const std::string text = request.query_value("type").value_or("");
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    if (comma > at) wanted.types.insert(text.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return wanted;
+}
+
 /// One client that follows the event log: first what the ledger holds, then what is published, each event once and in order.
 /// Lives on the strand; the ledger is read on the reading thread.
 class EventStream : public std::enable_shared_from_this<EventStream> {
  public:
-  EventStream(JobContext context, JobId job, EventNumber after, std::shared_ptr<net::ResponseStream> stream)  // shared: as the port says
-      : context_(context), job_(job), sent_(after), stream_(std::move(stream)) {}
+  EventStream(JobContext context, Wanted wanted, EventNumber after,
+              std::shared_ptr<net::ResponseStream> stream)  // shared: as the port says
+      : context_(context), wanted_(std::move(wanted)), sent_(after), stream_(std::move(stream)) {}
 
   void start() {
     subscription_ = context_.jobs.subscribe([self = shared_from_this()](const store::EventRecord& event) { self->on_event(event); });
@@ -46,7 +70,7 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
  private:
   void read_page() {
     context_.reads.post([self = shared_from_this(), after = sent_] {
-      Result<std::vector<store::EventRecord>> page = self->context_.ledger.events(after, self->job_, kPage);
+      Result<std::vector<store::EventRecord>> page = self->context_.ledger.events(after, self->wanted_.job, kPage);
       self->context_.strand.post([self, page = std::move(page)] { self->on_page(page); });
     });
   }
@@ -61,7 +85,7 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   }
 
   void on_event(const store::EventRecord& event) {
-    if (ended_ || (job_.valid() && event.job != job_)) return;
+    if (ended_ || !wanted_.takes(event)) return;
     if (caught_up_) return send(event);
     buffered_.push_back(event);
     if (buffered_.size() > kBufferedMax) end();
@@ -70,6 +94,7 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   void send(const store::EventRecord& event) {
     if (ended_ || event.number <= sent_) return;
     sent_ = event.number;
+    if (!wanted_.takes(event)) return;
     if (!stream_->write(sse_text(event))) end();
   }
 
@@ -81,7 +106,7 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   }
 
   JobContext context_;
-  JobId job_;
+  const Wanted wanted_;
   EventNumber sent_;
   std::shared_ptr<net::ResponseStream> stream_;  // shared: as the port says
   std::deque<store::EventRecord> buffered_;
@@ -90,24 +115,54 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   bool ended_ = false;
 };
 
+/// Behind every event: EventNumbers do not reach it.
+constexpr EventNumber kLatest(std::numeric_limits<std::uint64_t>::max());
+
 Result<EventNumber> start_after(const net::Request& request) {
   const std::string text(request.headers.get("last-event-id").value_or(request.query_value("after").value_or("0")));
+  if (text == "latest") return kLatest;
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size()) return EventNumber(value);
-  return invalid_argument("events.after", fmt::format("Last-Event-ID is the number of the last event seen: {}", text));
+  return invalid_argument("events.after",
+                          fmt::format("events begin behind the number of the last one seen, or behind the latest: {}", text), "/after");
 }
 
-void page(JobContext context, JobId job, EventNumber after, std::size_t limit, const net::ResponderPtr& responder,
+/// What a page is made of.
+struct Read {
+  std::vector<store::EventRecord> events;
+  EventNumber looked_at;  ///< Number of the last event that was looked at.
+};
+
+/// At most `limit` events, out of at most kPagesMax pages of the ledger. Blocks.
+Result<Read> read_events(store::JobLedger& ledger, const Wanted& wanted, EventNumber after, std::size_t limit) {
+  Read read{{}, after};
+  const std::size_t size = wanted.types.empty() ? limit : kPage;
+  for (std::size_t pages = 0; pages < kPagesMax; ++pages) {
+    ASSIGN_OR_RETURN(std::vector<store::EventRecord> page, ledger.events(read.looked_at, wanted.job, size));
+    for (store::EventRecord& event : page) {
+      read.looked_at = event.number;
+      if (wanted.takes(event)) read.events.push_back(std::move(event));
+      if (read.events.size() == limit) return read;
+    }
+    if (page.size() < size) break;
+  }
+  return read;
+}
+
+void page(JobContext context, Wanted wanted, EventNumber after, std::size_t limit, const net::ResponderPtr& responder,
           const std::string& request_id) {
-  context.strand.post([context, job, after, limit, responder, request_id] {
-    context.jobs.barrier([context, job, after, limit, responder, request_id] {
-      context.reads.post([context, job, after, limit, responder, request_id] {
-        reply(responder, request_id, context.ledger.events(after, job, limit), [](const std::vector<store::EventRecord>& events) {
+  context.strand.post([context, wanted = std::move(wanted), after, limit, responder, request_id] {
+    context.jobs.barrier([context, wanted, after, limit, responder, request_id] {
+      const EventNumber newest = context.jobs.last_event();
+      context.reads.post([context, wanted, after = std::min(after, newest), newest, limit, responder, request_id] {
+        reply(responder, request_id, read_events(context.ledger, wanted, after, limit), [newest](const Read& read) {
           Document items = Document::array();
-          for (const store::EventRecord& event : events) items.push(event_document(event));
+          for (const store::EventRecord& event : read.events) items.push(event_document(event));
           Document body = Document::object();
           body.set("events", std::move(items));
+          body.set("looked_at", read.looked_at.text());
+          body.set("newest", newest.text());
           return net::json_response(200, body);
         });
       });
@@ -115,7 +170,7 @@ void page(JobContext context, JobId job, EventNumber after, std::size_t limit, c
   });
 }
 
-void follow(JobContext context, JobId job, EventNumber after, const net::ResponderPtr& responder, const std::string& request_id) {
+void follow(JobContext context, Wanted wanted, EventNumber after, const net::ResponderPtr& responder, const std::string& request_id) {
   static std::atomic<int> open_streams{0};
   if (open_streams.fetch_add(1) >= kStreamsMax) {
     --open_streams;
@@ -127,8 +182,10 @@ void follow(JobContext context, JobId job, EventNumber after, const net::Respond
   head.headers.set("Cache-Control", "no-store");
   auto stream = responder->stream(std::move(head));
   stream->on_closed([] { --open_streams; });
-  context.strand.post([context, job, after, stream] {
-    std::make_shared<EventStream>(context, job, after, stream)->start();  // shared: subscription and stream hold it
+  context.strand.post([context, wanted = std::move(wanted), after, stream] {
+    // What has a number by now is not news.
+    const EventNumber from = after == kLatest ? context.jobs.last_event() : after;
+    std::make_shared<EventStream>(context, wanted, from, stream)->start();  // shared: subscription and stream hold it
   });
 }
 
@@ -142,9 +199,10 @@ void serve(JobContext context, const net::Request& request, const net::Responder
   const Result<EventNumber> after = start_after(request);
   if (!after.ok()) return responder->respond(net::problem_response(after.error(), request.request_id));
   const bool streamed = request.headers.get("accept").value_or("").find("text/event-stream") != std::string_view::npos;
-  if (streamed) return follow(context, job, *after, responder, request.request_id);
+  Wanted wanted = wanted_by(request, job);
+  if (streamed) return follow(context, std::move(wanted), *after, responder, request.request_id);
   const auto limit = static_cast<std::size_t>(net::query_number(request, "limit", kPage));
-  page(context, job, *after, limit, responder, request.request_id);
+  page(context, std::move(wanted), *after, limit, responder, request.request_id);
 }
 
 net::RouteDoc events_doc(std::string operation, std::string summary, bool of_one_job) {
@@ -152,7 +210,9 @@ net::RouteDoc events_doc(std::string operation, std::string summary, bool of_one
       .operation = std::move(operation),
       .tag = "events",
       .summary = std::move(summary),
-      .parameters = {net::query_integer("after", {.min = 0, .max = 9e15}, 0, "Only events with greater numbers."), limit_parameter(kPage),
+      .parameters = {net::query_text("after", "Only events with greater numbers; latest: only those from now on. Absent: all there are."),
+                     net::query_text("type", "Only events of these types, as checkpoint,result. A page then begins behind `looked_at`."),
+                     limit_parameter(kPage),
                      net::header_text("Last-Event-ID", "Where a stream resumes: the number of the last event seen; goes before `after`.")},
       .answers = {net::json_answer<EventPage>(200, "A page, or with `Accept: text/event-stream` a stream."),
                   net::event_stream_answer("Each event as it happens; its id is its number.")},

@@ -47,6 +47,31 @@ TEST_F(EventRoutesTest, page_lists_the_events_after_a_number) {
   EXPECT_EQ(event["values"]["attempt"].as_int().value(), 1);
 }
 
+TEST_F(EventRoutesTest, types_narrow_a_page_and_say_how_far_it_looked) {
+  const JobId id = submit();
+  submit();
+  runs(rank(id, 1));
+  exits(rank(id, 1), jobs::testing::exit_with(0));
+  EXPECT_EQ(types(json("GET", "/api/v1/events?type=submitted")), "1submitted 3submitted ");
+  EXPECT_EQ(types(json("GET", "/api/v1/jobs/1/events?type=running,succeeded")), "5running 6succeeded ");
+  const Document first = json("GET", "/api/v1/events?type=submitted&limit=1");
+  EXPECT_EQ(types(first), "1submitted ");
+  EXPECT_EQ(types(json("GET", "/api/v1/events?type=submitted&limit=1&after=" + first["looked_at"].text())), "3submitted ");
+  const Document none = json("GET", "/api/v1/events?type=nothing");
+  EXPECT_EQ(types(none), "");
+  EXPECT_EQ(none["looked_at"].text(), "6");
+}
+
+TEST_F(EventRoutesTest, types_narrow_a_stream) {
+  const JobId id = submit();
+  const auto stream = open("/api/v1/events?type=launching,succeeded");
+  settle();
+  EXPECT_EQ(seen(stream), (Ids{"2"}));
+  runs(rank(id, 1));
+  exits(rank(id, 1), jobs::testing::exit_with(0));
+  EXPECT_EQ(seen(stream), (Ids{"2", "4"}));
+}
+
 TEST_F(EventRoutesTest, stream_begins_with_what_happened_and_goes_on_with_what_happens) {
   const JobId id = submit();
   const auto stream = open("/api/v1/events");
@@ -65,6 +90,20 @@ TEST_F(EventRoutesTest, stream_resumes_after_the_last_event_seen) {
   EXPECT_EQ(seen(open("/api/v1/events?after=1")), (Ids{"2", "3"}));
   EXPECT_EQ(seen(open("/api/v1/events?after=1", "2")), (Ids{"3"})) << "the header is what the browser remembers";
   EXPECT_EQ(seen(open("/api/v1/events", "3")), (Ids{}));
+}
+
+TEST_F(EventRoutesTest, stream_behind_the_latest_shows_only_what_happens_from_now_on) {
+  const JobId id = submit();
+  submit();
+  const Document page = json("GET", "/api/v1/events?after=latest");
+  EXPECT_EQ(types(page), "");
+  EXPECT_EQ(page["newest"].text(), "4");
+  const auto all = open("/api/v1/events?after=latest");
+  const auto of_job = open("/api/v1/jobs/2/events?after=latest");
+  runs(rank(id, 1));
+  EXPECT_EQ(seen(all), (Ids{"5"}));
+  EXPECT_EQ(seen(of_job), (Ids{}));
+  EXPECT_EQ(call("GET", "/api/v1/events?after=newest").status, 400);
 }
 
 TEST_F(EventRoutesTest, stream_of_a_job_shows_no_other) {

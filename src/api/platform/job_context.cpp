@@ -30,11 +30,16 @@ void find_job(JobContext context, JobId id, std::function<void(Result<jobs::Job>
   });
 }
 
-namespace {
-
 Error unknown_job(JobId id) {
   return not_found("job.unknown", fmt::format("there is no job {}; `trainyard job ls` lists them", id.text()));
 }
+
+bool sees_job(const JobContext& context, const net::Principal& caller, JobId id) {
+  const std::optional<jobs::JobService::Label> label = context.jobs.label_of(id);
+  return label && net::may(caller, net::Permission::kViewer, label->name_space);
+}
+
+namespace {
 
 Result<void> check_permission(const net::Principal& principal, net::Permission permission, const jobs::Job& job) {
   const std::string& name_space = job.spec.name_space;
@@ -67,16 +72,31 @@ Result<void> require_submit(const net::Principal& principal, std::string_view na
       {}};
 }
 
-Result<jobs::Submission> prepare_submission(const JobContext& context, JobSpec spec, const net::Principal& caller) {
-  TRY(require_submit(caller, spec.name_space));
+namespace {
+
+Result<jobs::Submission> submission_of(const JobContext& context, JobSpec spec, const net::Principal& caller) {
   jobs::Submission submission;
-  ASSIGN_OR_RETURN(submission.resolved, context.resolver.resolve(spec));
   std::vector<JobId> awaited;
   for (const JobDependency& dependency : spec.after) awaited.push_back(JobId(static_cast<std::uint64_t>(dependency.job)));
   ASSIGN_OR_RETURN(submission.ended_dependencies, jobs::ended_states(context.ledger, awaited));
   submission.spec = std::move(spec);
   submission.owner = caller.name;
   return submission;
+}
+
+}  // namespace
+
+Result<jobs::Submission> prepare_submission(const JobContext& context, JobSpec spec, const net::Principal& caller) {
+  TRY(require_submit(caller, spec.name_space));
+  ASSIGN_OR_RETURN(Document resolved, context.resolver.resolve(spec));
+  ASSIGN_OR_RETURN(jobs::Submission submission, submission_of(context, std::move(spec), caller));
+  submission.resolved = std::move(resolved);
+  return submission;
+}
+
+Result<jobs::Submission> prepare_trial(const JobContext& context, JobSpec spec, const net::Principal& caller) {
+  TRY(context.resolver.check(spec));
+  return submission_of(context, std::move(spec), caller);
 }
 
 }  // namespace trainyard::api

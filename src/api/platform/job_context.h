@@ -17,6 +17,8 @@ class SubmissionResolver {
   virtual ~SubmissionResolver() = default;
   /// Returns what goes into the spec file besides the spec: {"inputs":{..},"outputs":{..}}.
   virtual Result<Document> resolve(JobSpec& spec) = 0;
+  /// The same as far as it goes without making anything: nothing is stored. Errors: as resolve.
+  virtual Result<void> check(JobSpec& spec) = 0;
 };
 
 /// What the job routes work on. `strand` owns `jobs`; `reads` is a thread for blocking reads. All of it outlives the HTTP server.
@@ -48,6 +50,15 @@ Result<void> require_submit(const net::Principal& principal, std::string_view na
 /// What a client sent, ready for JobService: the caller may submit there, inputs are pinned, and how the jobs it waits for have ended is
 /// looked up. Blocks: on the reading thread. Errors: those of require_submit, the resolver and the ledger.
 Result<jobs::Submission> prepare_submission(const JobContext& context, JobSpec spec, const net::Principal& caller);
+
+/// The same for a submit that is only tried: nothing is made, and who may ask is for the caller to find out.
+Result<jobs::Submission> prepare_trial(const JobContext& context, JobSpec spec, const net::Principal& caller);
+
+/// NOT_FOUND "job.unknown".
+Error unknown_job(JobId id);
+
+/// Whether a job is live and in a namespace that `caller` sees. On the strand.
+bool sees_job(const JobContext& context, const net::Principal& caller, JobId id);
 
 /// Calls `send` with the problem details or with what `render` makes of the value.
 template <typename T, typename Render>

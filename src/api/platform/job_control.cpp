@@ -72,7 +72,8 @@ void change(const JobContext& context, const net::Request& request, const net::R
 
 void set_priority(const JobContext& context, const net::Request& request, const net::ResponderPtr& responder) {
   const Result<Document> body = parse_json(request.body);
-  const Result<PriorityChange> wanted = body.ok() ? decode<PriorityChange>(*body) : Result<PriorityChange>(body.error());
+  const Result<PriorityChange> wanted =
+      body.ok() ? decode<PriorityChange>(*body, {.numbers_as_text = false}) : Result<PriorityChange>(body.error());
   if (!wanted.ok()) return responder->respond(net::problem_response(wanted.error(), request.request_id));
   change(context, request, responder,
          [priority = wanted->priority](jobs::JobService& service, JobId id, const std::string& who, Done done) {

@@ -22,7 +22,8 @@ struct Question {
   net::Principal caller;
   std::size_t limit = 0;
   JobId before;
-  std::string text;  ///< What a cursor is good for.
+  std::set<std::string> fields;  ///< Top-level members to answer; empty: all.
+  std::string text;              ///< What a cursor is good for.
 };
 
 Result<std::optional<TimePoint>> time_of(const net::Request& request, std::string_view name) {
@@ -68,8 +69,11 @@ Result<Question> question_of(const net::Request& request) {
   question.limit = static_cast<std::size_t>(net::query_number(request, "limit", kPageDefault));
   question.text = "jobs of " + request.principal.name;
   for (const auto& [name, value] : request.query) {
-    if (name != "cursor" && name != "limit") question.text += fmt::format("&{}={}", name, value);
+    if (name != "cursor" && name != "limit" && name != "fields") question.text += fmt::format("&{}={}", name, value);
   }
+  ASSIGN_OR_RETURN(const std::vector<std::string> fields,
+                   wanted_fields(request.query_value("fields").value_or(""), field_names<JobView>()));
+  question.fields = {fields.begin(), fields.end()};
   if (const std::optional<std::string> cursor = request.query_value("cursor")) {
     ASSIGN_OR_RETURN(const std::string position, read_cursor(*cursor, question.text));
     ASSIGN_OR_RETURN(question.before, number_of(position));
@@ -95,7 +99,8 @@ Result<Document> list_page(store::JobLedger& ledger, const Question& question) {
       before = record.id;
       ++looked_at;
       const bool seen = net::may(question.caller, net::Permission::kViewer, job.spec.name_space);
-      if (seen && jobs::matches(question.filter, job)) items.push(jobs::job_view(job));
+      if (!seen || !jobs::matches(question.filter, job)) continue;
+      items.push(question.fields.empty() ? jobs::job_view(job) : jobs::job_view(job, question.fields));
     }
     if (records.empty() || before.value == 1) more = false;
   }
@@ -116,6 +121,10 @@ void list(const JobContext& context, const net::Request& request, const net::Res
       });
     });
   });
+}
+
+Document write_job_page_schema(SchemaBook& book, SchemaStyle style) {
+  return Document::object({{"anyOf", Document::array({book.schema<JobPage>(style), book.schema<JobPartPage>(style)})}});
 }
 
 }  // namespace
@@ -162,8 +171,9 @@ void add_job_list_route(net::Router& router, JobContext context) {
                        net::query_text("name", "Only jobs with this in their name."), std::move(label),
                        net::query_text("since", "Only jobs submitted then or later."),
                        net::query_text("until", "Only jobs submitted before."), net::query_text("array", "Only elements of this array."),
-                       limit_parameter(kPageDefault), cursor_parameter()},
-        .answers = {net::json_answer<JobPage>(200, "The page. It may be short, or empty, and yet not be the last.")},
+                       limit_parameter(kPageDefault), cursor_parameter(), fields_parameter()},
+        .answers = {net::AnswerDoc{
+            200, "The page. It may be short, or empty, and yet not be the last.", &write_job_page_schema, "application/json", {}}},
         .namespaced = true}});
 }
 

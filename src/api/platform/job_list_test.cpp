@@ -37,6 +37,20 @@ TEST_F(JobListTest, pages_are_newest_first_and_follow_one_another) {
   EXPECT_EQ(call("GET", "/api/v1/jobs?state=RUNNING&cursor=" + first["next_cursor"].text()).status, 400);
 }
 
+TEST_F(JobListTest, chosen_fields_are_those_of_the_whole_and_no_others) {
+  submit(R"("name":"a","labels":{"team":"x"})");
+  const Document whole = json("GET", "/api/v1/jobs")["jobs"].items().front();
+  for (const auto& [name, value] : whole.members()) {
+    const Document part = json("GET", "/api/v1/jobs?fields=" + name)["jobs"].items().front();
+    EXPECT_EQ(to_json(part), to_json(Document::object({{name, value}}))) << name;
+  }
+  const Document some = json("GET", "/api/v1/jobs?fields=state,id,exit_code")["jobs"].items().front();
+  EXPECT_EQ(to_json(some), R"({"id":"1","state":"STARTING"})") << "what a job does not have is not there";
+  const net::Response unknown = call("GET", "/api/v1/jobs?fields=id,stat");
+  EXPECT_EQ(unknown.status, 400);
+  EXPECT_NE(unknown.body.find("did you mean \\\"state\\\"?"), std::string::npos) << unknown.body;
+}
+
 TEST_F(JobListTest, filters_select_together) {
   submit(R"("name":"Digits-1","labels":{"team":"vision"},"hold":true)");
   submit(R"("name":"digits-2","labels":{"team":"vision","x":"1"})");

@@ -30,6 +30,7 @@ void JobRetries::describe(FieldVisitor& fields) {
 void JobRank::describe(FieldVisitor& fields) {
   fields.field("node", node, "Where it runs.");
   fields.choice("phase", phase, {"LAUNCHING", "RUNNING", "EXITED"}, "How far it is.");
+  fields.field("limited_by", limited_by, "What holds it to its resources: cgroup2, cgroup1 or rlimit.");
   fields.field("exit", exit, "How it ended.");
 }
 
@@ -42,6 +43,7 @@ void JobAttempt::describe(FieldVisitor& fields) {
   fields.field("exit_code", exit_code, "Of the rank that decided.");
   fields.field("cause", cause, "Which retry budget its end counts against.");
   fields.field("reason_code", reason_code, "Why it ended, out of a closed list.");
+  fields.field("limited_by", limited_by, "What held its ranks to their resources, separated by commas when they differ.");
 }
 
 void JobUsageView::describe(FieldVisitor& fields) {
@@ -73,6 +75,7 @@ void JobLinks::describe(FieldVisitor& fields) {
   fields.field("logs", logs, "Its output.");
   fields.field("events", events, "What happened to it.");
   fields.field("attempts", attempts, "Its attempts.");
+  fields.field("checkpoints", checkpoints, "Its checkpoints, as events.");
   fields.field("run", run, "What it tracked.");
   fields.field("history", history, "The history of its metrics.");
 }
@@ -132,7 +135,16 @@ void EventView::describe(FieldVisitor& fields) {
   fields.field("values", values, "The new values.");
 }
 
-void EventPage::describe(FieldVisitor& fields) { fields.field("events", events, "In order; ask again behind the last one."); }
+void JobPartPage::describe(FieldVisitor& fields) {
+  fields.field("jobs", jobs, "Newest first, each with the chosen members that it has.");
+  fields.field("next_cursor", next_cursor, "Where the next page begins; absent: there is none.");
+}
+
+void EventPage::describe(FieldVisitor& fields) {
+  fields.field("events", events, "In order; ask again behind the last one.");
+  fields.field("looked_at", looked_at, "Number of the last event that was looked at: the next page begins behind it.");
+  fields.field("newest", newest, "Number of the newest event of the installation.");
+}
 
 void ShortNode::describe(FieldVisitor& fields) {
   fields.field("name", name, "Name of the node.");

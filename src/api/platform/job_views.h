@@ -45,6 +45,7 @@ struct JobRetries {
 struct JobRank {
   std::string node;
   std::string phase;
+  std::optional<std::string> limited_by;
   Document exit;
   void describe(FieldVisitor& fields);
 };
@@ -59,6 +60,7 @@ struct JobAttempt {
   std::int64_t exit_code = 0;
   std::string cause;
   std::string reason_code;
+  std::optional<std::string> limited_by;
   void describe(FieldVisitor& fields);
 };
 
@@ -96,6 +98,7 @@ struct JobLinks {
   std::string logs;
   std::string events;
   std::string attempts;
+  std::string checkpoints;
   std::optional<std::string> run;
   std::optional<std::string> history;
   void describe(FieldVisitor& fields);
@@ -139,6 +142,14 @@ struct JobPage {
   void describe(FieldVisitor& fields);
 };
 
+/// Jobs of which the caller has chosen the members.
+struct JobPartPage {
+  static constexpr std::string_view kSchemaName = "JobPartPage";
+  std::vector<Document> jobs;
+  std::optional<std::string> next_cursor;
+  void describe(FieldVisitor& fields);
+};
+
 struct EventView {
   static constexpr std::string_view kSchemaName = "Event";
   std::string number;
@@ -152,6 +163,8 @@ struct EventView {
 struct EventPage {
   static constexpr std::string_view kSchemaName = "EventPage";
   std::vector<EventView> events;
+  std::string looked_at;
+  std::string newest;
   void describe(FieldVisitor& fields);
 };
 

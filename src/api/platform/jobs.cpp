@@ -8,6 +8,7 @@
 #include "api/platform/job_views.h"
 #include "api/platform/paging.h"
 #include "api/platform/training_request.h"
+#include "api/platform/what_if.h"
 #include "base/checksum.h"
 #include "base/file.h"
 
@@ -21,10 +22,15 @@ net::Response job_response(const jobs::Job& job, int status = 200) { return net:
 
 Result<Document> parse_body(const net::Request& request) {
   const std::size_t first = request.body.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos) return invalid_argument("spec.empty", "the request has no body: send a job spec as JSON or YAML");
+  const std::string file = request.query_value("file").value_or("spec.yaml");
+  const Error empty = invalid_argument(
+      "spec.empty", "there is no job spec; write one as JSON or YAML, at least a command, like {\"command\": [\"echo\", \"hello\"]}",
+      file + ":1:1");
+  if (first == std::string::npos) return empty;
   const std::string_view type = request.headers.get("content-type").value_or("");
   if (type.find("yaml") != std::string_view::npos || request.body[first] != '{') {
-    return parse_yaml(request.body, request.query_value("file").value_or("spec.yaml"));
+    Result<Document> spec = parse_yaml(request.body, file);
+    return spec.ok() && spec->is_null() ? Result<Document>(empty) : spec;
   }
   return parse_json(request.body);
 }
@@ -37,14 +43,25 @@ Result<JobSpec> decode_spec(const net::Request& request) {
   return job_spec_from(body);
 }
 
+/// A fault of the spec, at its place in what was sent: the plain training request names its dataset elsewhere.
+Error at_its_place(Error error, const net::Request& request) {
+  const Result<Document> body = error.where == "/inputs/data" ? parse_body(request) : Result<Document>(error);
+  if (body.ok() && is_training_request(*body)) error.where = (*body)["dataset"].where();
+  return error;
+}
+
 void submit(JobContext context, net::Request request, net::ResponderPtr responder) {
   Result<JobSpec> spec = decode_spec(request);
   if (!spec.ok()) return responder->respond(net::problem_response(spec.error(), request.request_id));
+  if (net::query_is_set(request, "dry_run")) {
+    const auto placed = [request](Error error) { return at_its_place(std::move(error), request); };
+    return dry_run(context, request, responder, std::move(spec).value(), placed);
+  }
 
   // The resolver reads the catalog, so it has its turn on the reading thread.
   context.reads.post([context, request = std::move(request), responder, spec = std::move(spec).value()]() mutable {
     Result<jobs::Submission> prepared = prepare_submission(context, std::move(spec), request.principal);
-    if (!prepared.ok()) return responder->respond(net::problem_response(prepared.error(), request.request_id));
+    if (!prepared.ok()) return responder->respond(net::problem_response(at_its_place(prepared.error(), request), request.request_id));
     jobs::Submission submission = std::move(prepared).value();
     submission.idempotency_key = std::string(request.headers.get("idempotency-key").value_or(""));
     submission.fingerprint = xxh3_hex(as_bytes(request.body));
@@ -129,7 +146,8 @@ struct Cancellation {
 
 void cancel(JobContext context, const net::Request& request, const net::ResponderPtr& responder) {
   const Result<Document> body = request.body.empty() ? Document::object() : parse_json(request.body);
-  const Result<Cancellation> said = body.ok() ? decode<Cancellation>(*body) : Result<Cancellation>(body.error());
+  const Result<Cancellation> said =
+      body.ok() ? decode<Cancellation>(*body, {.numbers_as_text = false}) : Result<Cancellation>(body.error());
   if (!said.ok()) return responder->respond(net::problem_response(said.error(), request.request_id));
   const std::string why = fmt::format("cancelled by {}{}{}", request.principal.name, said->reason.empty() ? "" : ": ", said->reason);
   find_job_for(context, request, net::Permission::kOperator,
@@ -148,10 +166,11 @@ void cancel(JobContext context, const net::Request& request, const net::Responde
 
 void explain(JobContext context, const net::Request& request, const net::ResponderPtr& responder) {
   find_job_for(context, request, net::Permission::kViewer,
-               [context, responder, request_id = request.request_id](const Result<jobs::Job>& job) {
+               [context, responder, caller = request.principal, request_id = request.request_id](const Result<jobs::Job>& job) {
                  if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
-                 context.strand.post([context, responder, found = *job] {
-                   const Result<sched::Explanation> waits = context.jobs.explain(found.id);
+                 context.strand.post([context, responder, caller, found = *job] {
+                   Result<sched::Explanation> waits = context.jobs.explain(found.id);
+                   if (waits.ok()) jobs::conceal_jobs(*waits, [&](JobId id) { return sees_job(context, caller, id); });
                    const Result<std::vector<sched::Fix>> fixes = context.jobs.fixes(found.id);
                    const Document body =
                        waits.ok() ? wait_explanation(found, *waits, fixes, context.jobs.planned_start(found.id)) : state_explanation(found);
@@ -175,11 +194,13 @@ RouteDoc submit_doc() {
           .tag = "jobs",
           .summary = "Submits a job; the answer comes when it is durable.",
           .parameters = {net::query_text("file", "Name of the file that the spec comes from, for messages."),
+                         net::query_flag("dry_run", "Only try it: the answer says what would become of it, and nothing is stored."),
                          net::header_text("Idempotency-Key", "The same key and body again answer with the job they made first.")},
           .body = net::BodyDoc{.schema = &write_submission_schema,
                                .media_types = {"application/json", "application/yaml"},
                                .doc = "A job spec, or {\"model_config\", \"training_config\", \"dataset\"}."},
-          .answers = {net::json_answer<JobView>(201, "The job.", {"Location"})},
+          .answers = {net::json_answer<JobView>(201, "The job.", {"Location"}),
+                      net::AnswerDoc{200, "What would become of it, with `dry_run`.", &write_dry_run_schema, "application/json", {}}},
           .problems = {404, 409},
           .namespaced = true};
 }

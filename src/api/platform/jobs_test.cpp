@@ -150,6 +150,7 @@ TEST_F(JobRoutesTest, job_is_shown_with_its_metrics_live_and_ended) {
     EXPECT_EQ(job["progress"]["done"].as_double().value(), 3);
     EXPECT_THAT(job["links"]["run"].text(), HasSubstr("/api/v1/runs/"));
     EXPECT_THAT(job["links"]["logs"].text(), HasSubstr("/api/v1/jobs/1/logs"));
+    EXPECT_EQ(job["links"]["checkpoints"].text(), "/api/v1/jobs/1/events?type=checkpoint");
   };
   check("RUNNING");
   exits(rank(JobId(1), 1), jobs::testing::exit_with(0));

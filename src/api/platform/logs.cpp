@@ -7,6 +7,8 @@
 #include <charconv>
 #include <deque>
 
+#include "api/platform/log_bytes.h"
+
 namespace trainyard::api {
 
 std::uint64_t WatchedLogStore::subscribe(Listener listener) {
@@ -146,6 +148,7 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
   struct Options {
     JobId job;
     bool follow = false;
+    bool plain = false;  ///< The text alone, without positions.
     std::optional<std::uint32_t> rank;
     std::optional<LogPosition> resume;
     LogSelection selection;
@@ -183,13 +186,14 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
     if (ended_) return;
     if (!job.ok()) return end();
     if (!send_attempts(*job)) return end();
-    if (is_terminal(job->state) || !options_.follow) {
+    if (!is_terminal(job->state) && options_.follow) return;
+    if (!options_.plain) {
       Document data = Document::object();
       data.set("state", trainyard::name_of(job->state));
       if (job->exit_code) data.set("exit_code", *job->exit_code);
       stream_->write(net::sse_event(position_text(position_), "end", to_json(data)));
-      end();
     }
+    end();
   }
 
   bool send_attempts(const jobs::Job& job) {
@@ -225,7 +229,7 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
       left_out_.erase(out);
     }
     if (!options_.selection.selects(record) || record.bytes.empty()) return true;
-    return stream_->write(log_event(position_, rank, record));
+    return stream_->write(options_.plain ? std::move(record.bytes) : log_event(position_, rank, record));
   }
 
   bool send_new_records() {
@@ -328,32 +332,63 @@ Result<LogRequest> parse_request(const net::Request& request, TimePoint now) {
   return parsed;
 }
 
+/// What a request asks for, beyond which part.
+struct LogForm {
+  bool events = false;
+  std::optional<ByteRange> range;
+};
+
+LogForm form_of(const net::Request& request) {
+  LogForm form;
+  form.events = request.headers.get("accept").value_or("").find("text/event-stream") != std::string_view::npos;
+  if (!form.events) form.range = parse_byte_range(request.headers.get("range").value_or(""));
+  return form;
+}
+
+void stream_log(const JobContext& context, WatchedLogStore& logs, LogFollower::Options options, const net::ResponderPtr& responder) {
+  net::Response head;
+  head.headers.set("Content-Type", options.plain ? "text/plain; charset=utf-8" : "text/event-stream");
+  head.headers.set("Cache-Control", "no-store");
+  auto stream = responder->stream(std::move(head));
+  context.strand.post([context, &logs, options = std::move(options), stream] {
+    std::make_shared<LogFollower>(context, logs, options, stream)->start();  // shared: subscriptions and stream hold it
+  });
+}
+
+/// The log of a job that the caller may see.
+void answer_log(const JobContext& context, WatchedLogStore& logs, const jobs::Job& job, const LogFollower::Options& options,
+                const LogForm& form, const net::ResponderPtr& responder, const std::string& request_id) {
+  if (form.events || options.follow) return stream_log(context, logs, options, responder);
+  const AttemptNumber attempt = options.resume ? options.resume->attempt : job.attempt.number;
+  context.reads.post([&logs, job, attempt, options, form, responder, request_id] {
+    // Bytes are counted in what one rank wrote.
+    const bool one_rank = options.rank || job.spec.tasks == 1;
+    const bool whole = !options.selection.since && !options.selection.tail;
+    if (form.range && one_rank && whole) {
+      return responder->respond(log_range(logs, {{job.id, attempt}, options.rank.value_or(0)}, *form.range, request_id));
+    }
+    net::Response text = net::text_response(200, plain_text(logs, job, attempt, options.rank, options.selection));
+    if (one_rank && whole) text.headers.set("Accept-Ranges", "bytes");
+    responder->respond(std::move(text));
+  });
+}
+
 void serve(JobContext context, WatchedLogStore& logs, const net::Request& request, const net::ResponderPtr& responder) {
   const Result<LogRequest> parsed = parse_request(request, context.clock.now());
   if (!parsed.ok()) return responder->respond(net::problem_response(parsed.error(), request.request_id));
-  const bool streamed = request.headers.get("accept").value_or("").find("text/event-stream") != std::string_view::npos;
-  LogFollower::Options options{parsed->job, net::query_is_set(request, "follow"), parsed->rank,
-                               parse_position(request.headers.get("last-event-id").value_or("")), parsed->selection};
+  const LogForm form = form_of(request);
+  LogFollower::Options options{parsed->job,
+                               net::query_is_set(request, "follow"),
+                               !form.events,
+                               parsed->rank,
+                               parse_position(request.headers.get("last-event-id").value_or("")),
+                               parsed->selection};
   if (parsed->attempt && !options.resume) options.resume = LogPosition{AttemptNumber(*parsed->attempt), {}};
   find_job_for(context, request, net::Permission::kViewer,
                [=, asked = *parsed, &logs, request_id = request.request_id](const Result<jobs::Job>& job) {
-                 if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
-                 if (const Result<void> known = check_asked(asked, *job); !known.ok()) {
-                   return responder->respond(net::problem_response(known.error(), request_id));
-                 }
-                 if (streamed) {
-                   net::Response head;
-                   head.headers.set("Content-Type", "text/event-stream");
-                   head.headers.set("Cache-Control", "no-store");
-                   auto stream = responder->stream(std::move(head));
-                   return context.strand.post([context, &logs, options, stream] {
-                     std::make_shared<LogFollower>(context, logs, options, stream)->start();  // shared: subscriptions and stream hold it
-                   });
-                 }
-                 const AttemptNumber attempt = options.resume ? options.resume->attempt : job->attempt.number;
-                 context.reads.post([&logs, found = *job, attempt, options, responder] {
-                   responder->respond(net::text_response(200, plain_text(logs, found, attempt, options.rank, options.selection)));
-                 });
+                 const Result<void> known = job.ok() ? check_asked(asked, *job) : Result<void>(job.error());
+                 if (!known.ok()) return responder->respond(net::problem_response(known.error(), request_id));
+                 answer_log(context, logs, *job, options, form, responder, request_id);
                });
 }
 
@@ -367,10 +402,13 @@ net::RouteDoc logs_doc() {
                      net::query_integer("rank", {.min = 0, .max = 4'294'967'295.0}, std::nullopt, "Which rank; absent: all."),
                      net::query_integer("tail", {.min = 1, .max = 1e6}, std::nullopt, "Only so many lines at the end, of each rank."),
                      net::query_text("since", "Only what was written since: a time, or a span like 10m."),
-                     net::query_flag("follow", "Whether a stream goes on until the job has ended."),
-                     net::header_text("Last-Event-ID", "Where a stream resumes: the id of its last event.")},
+                     net::query_flag("follow", "Whether the answer goes on until the job has ended, as text or as a stream."),
+                     net::header_text("Last-Event-ID", "Where a stream resumes: the id of its last event."),
+                     net::header_text("Range", "bytes=FIRST-LAST of the text of one rank; not together with since, tail or follow.")},
       .answers = {net::text_answer(200, "text/plain", "The text, or with `Accept: text/event-stream` a stream."),
+                  net::AnswerDoc{206, "The range of the text.", nullptr, "text/plain", {"Content-Range"}},
                   net::event_stream_answer("Each record as an event `log`; the last event is `end`.")},
+      .problems = {416},
       .namespaced = true};
 }
 

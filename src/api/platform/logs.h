@@ -34,7 +34,8 @@ class WatchedLogStore final : public store::LogStore {
   std::uint64_t last_ = 0;                       // guarded by mutex_
 };
 
-/// Adds GET /api/v1/jobs/{id}/logs. Query: attempt= (default the newest), rank= (default all). Plain text by default; with
+/// Adds GET /api/v1/jobs/{id}/logs. Query: attempt= (default the newest), rank= (default all). Plain text by default, with
+/// follow=1 until the job ended, and for one rank in byte ranges (Range: bytes=0-99); with
 /// `Accept: text/event-stream` each record is an event `log` {"attempt","rank","stream","time","text"} whose id resumes exactly
 /// ("ATTEMPT/OFFSET,OFFSET.." by rank), with follow=1 new attempts and records follow until the job ended; the last event is `end`
 /// {"state","exit_code"}.

@@ -68,6 +68,50 @@ TEST_F(LogRoutesTest, plain_text_is_rank_by_rank_or_of_one_rank) {
   EXPECT_EQ(plain("/api/v1/jobs/1/logs?rank=1"), "one\n");
 }
 
+TEST_F(LogRoutesTest, plain_text_follows_until_the_job_has_ended) {
+  const JobId id = running_job();
+  append(rank(id, 1, 0), "first\n");
+  const net::testing::FakeAnswerPtr answer = begin(request("GET", "/api/v1/jobs/1/logs?follow=1", {}, {{"Accept", "text/plain"}}));
+  ASSERT_TRUE(answer->answered());
+  EXPECT_EQ(answer->wait()->headers.get("content-type"), "text/plain; charset=utf-8");
+  open_streams.push_back(answer->stream());
+  EXPECT_EQ(open_streams.back()->body(), "first\n");
+  append(rank(id, 1, 0), "second\n");
+  settle();
+  EXPECT_EQ(open_streams.back()->body(), "first\nsecond\n");
+  exits(rank(id, 1), jobs::testing::exit_with(0));
+  settle();
+  EXPECT_FALSE(open_streams.back()->open());
+  EXPECT_EQ(open_streams.back()->body(), "first\nsecond\n");
+}
+
+TEST_F(LogRoutesTest, range_of_one_rank_is_answered_alone) {
+  const JobId id = running_job(2);
+  append(rank(id, 1, 0), "0123456789");
+  append(rank(id, 1, 0), "abcdef");
+  append(rank(id, 1, 1), "other");
+  const auto part = [this](const std::string& target, const std::string& range) {
+    const net::Response response = call("GET", target, {}, {{"Range", range}});
+    return std::to_string(response.status) + " " + std::string(response.headers.get("content-range").value_or("-")) + " " +
+           (response.status < 300 ? response.body : "");
+  };
+  const std::string zero = "/api/v1/jobs/1/logs?rank=0";
+  EXPECT_EQ(part(zero, "bytes=0-3"), "206 bytes 0-3/16 0123");
+  EXPECT_EQ(part(zero, "bytes=8-11"), "206 bytes 8-11/16 89ab");
+  EXPECT_EQ(part(zero, "bytes=12-"), "206 bytes 12-15/16 cdef");
+  EXPECT_EQ(part(zero, "bytes=12-999"), "206 bytes 12-15/16 cdef");
+  EXPECT_EQ(part(zero, "bytes=-3"), "206 bytes 13-15/16 def");
+  EXPECT_EQ(part(zero, "bytes=-99"), "206 bytes 0-15/16 0123456789abcdef");
+  EXPECT_EQ(part(zero, "bytes=16-"), "416 bytes */16 ");
+  EXPECT_EQ(part(zero, "bytes=-0"), "416 bytes */16 ");
+  EXPECT_EQ(part(zero, "bytes=0-18446744073709551615"), "206 bytes 0-15/16 0123456789abcdef");
+  for (const char* ignored : {"bytes=3-1", "bytes=0-1,3-4", "lines=0-1", "bytes=", "bytes=-", "bytes=a-b", ""}) {
+    EXPECT_EQ(part(zero, ignored), "200 - 0123456789abcdef") << ignored;
+  }
+  EXPECT_EQ(part("/api/v1/jobs/1/logs", "bytes=0-3"), "200 - 0123456789abcdefother") << "not of one rank";
+  EXPECT_EQ(part(zero + "&tail=1", "bytes=0-3").substr(0, 5), "200 -");
+}
+
 TEST_F(LogRoutesTest, tail_is_the_last_lines_of_each_rank_in_text_and_stream) {
   const JobId id = running_job(2);
   append(rank(id, 1, 0), "a\nb\n");

@@ -52,7 +52,7 @@ void get(const NodeContext& context, const net::Request& request, const net::Res
 /// Makes it durable first; then the backend is told, and the answer comes.
 void change(const NodeContext& context, const net::Request& request, const net::ResponderPtr& responder, NodeState state) {
   Result<Document> body = request.body.empty() ? Document::object() : parse_json(request.body);
-  const Result<NodeChange> said = body.ok() ? decode<NodeChange>(*body) : Result<NodeChange>(body.error());
+  const Result<NodeChange> said = body.ok() ? decode<NodeChange>(*body, {.numbers_as_text = false}) : Result<NodeChange>(body.error());
   if (!said.ok()) return responder->respond(net::problem_response(said.error(), request.request_id));
   const NodeName name{request.path_parameters.at("name")};
   const std::string by = request.principal.name;

@@ -2,6 +2,9 @@
 
 #include <memory>
 #include <mutex>
+#include <span>
+#include <string_view>
+#include <utility>
 
 #include "net/conditional.h"
 
@@ -14,14 +17,41 @@ struct OpenApiText {
   std::string text;
 };
 
+/// A copy of `node` in which what stands at `path` also takes `alternatives`; the same when nothing stands there.
+Document widened(const Document& node, std::span<const std::string_view> path, const Document& alternatives) {
+  if (path.empty()) {
+    Document list = Document::array({node});
+    for (const Document& other : alternatives.items()) list.push(other);
+    return Document::object({{"anyOf", std::move(list)}});
+  }
+  const Document* const inner = node.find(path.front());
+  Document out = node;
+  if (inner != nullptr) out.set(path.front(), widened(*inner, path.subspan(1), alternatives));
+  return out;
+}
+
+Document text_like(std::string_view pattern) { return Document::object({{"type", "string"}, {"pattern", pattern}}); }
+
+/// The short forms that job_spec_from takes besides what the structs describe.
+Document with_short_forms(Document api) {
+  constexpr std::string_view kDependency[] = {"components", "schemas", "JobSpecInput", "properties", "after", "items"};
+  constexpr std::string_view kArray[] = {"components", "schemas", "JobSpecInput", "properties", "array"};
+  constexpr std::string_view kAwaited[] = {"components", "schemas", "JobDependencyInput", "properties", "job"};
+  const Document id = Document::object({{"type", "integer"}, {"minimum", 1}});
+  api = widened(api, kDependency, Document::array({id, text_like("^[0-9]+(:(ok|any|failed))?$")}));
+  api = widened(api, kArray, Document::array({text_like("^0+(-[0-9]+)?(%[0-9]+)?$")}));
+  return widened(api, kAwaited, Document::array({text_like("^[0-9]+$")}));
+}
+
 }  // namespace
 
 Document platform_openapi(const net::Router& router) {
-  return net::openapi_document(router, {.title = "Trainyard",
-                                        .version = "1.0.0",
-                                        .description = "The platform API. Every refusal is problem details (RFC 9457); every answer names "
-                                                       "its request in x-request-id. Answers may get more members: clients ignore those "
-                                                       "they do not know."});
+  const net::ApiInfo info{.title = "Trainyard",
+                          .version = "1.0.0",
+                          .description =
+                              "The platform API. Every refusal is problem details (RFC 9457); every answer names its request in "
+                              "x-request-id. Answers may get more members: clients ignore those they do not know."};
+  return with_short_forms(net::openapi_document(router, info));
 }
 
 void add_openapi_route(net::Router& router) {

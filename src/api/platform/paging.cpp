@@ -94,8 +94,7 @@ std::vector<std::string> field_names(const DescribeFunction& describe) {
   return std::move(collector.names);
 }
 
-Result<Document> select_fields(Document items, std::string_view fields, const std::vector<std::string>& known) {
-  if (fields.empty()) return items;
+Result<std::vector<std::string>> wanted_fields(std::string_view fields, const std::vector<std::string>& known) {
   std::vector<std::string> wanted;
   while (!fields.empty()) {
     const std::string_view name = fields.substr(0, fields.find(','));
@@ -109,6 +108,12 @@ Result<Document> select_fields(Document items, std::string_view fields, const st
     }
     wanted.emplace_back(name);
   }
+  return wanted;
+}
+
+Result<Document> select_fields(Document items, std::string_view fields, const std::vector<std::string>& known) {
+  if (fields.empty()) return items;
+  ASSIGN_OR_RETURN(const std::vector<std::string> wanted, wanted_fields(fields, known));
   Document out = Document::array();
   for (const Document& item : items.items()) {
     Document chosen = Document::object();

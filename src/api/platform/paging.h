@@ -44,8 +44,10 @@ std::vector<std::string> field_names() {
   return field_names([&value](FieldVisitor& fields) { value.describe(fields); });
 }
 
-/// Leaves the members that `fields=a,b` names in each item of a list; an empty text leaves all. Errors: INVALID_ARGUMENT "query.fields"
-/// with the nearest of the `known` names.
+/// The names that `fields=a,b` gives. Errors: INVALID_ARGUMENT "query.fields" with the nearest of the `known` names.
+Result<std::vector<std::string>> wanted_fields(std::string_view fields, const std::vector<std::string>& known);
+
+/// Leaves the members that `fields=a,b` names in each item of a list; an empty text leaves all. Errors: as wanted_fields.
 Result<Document> select_fields(Document items, std::string_view fields, const std::vector<std::string>& known);
 
 }  // namespace trainyard::api

@@ -52,7 +52,7 @@ bool is_training_request(const Document& body) {
 }
 
 Result<Document> training_job_spec(const Document& body) {
-  ASSIGN_OR_RETURN(const TrainingRequest request, decode<TrainingRequest>(body));
+  ASSIGN_OR_RETURN(const TrainingRequest request, decode<TrainingRequest>(body, {.numbers_as_text = false}));
 
   Document model = Document::object();
   model.set("name", request.model_config.architecture);

@@ -116,15 +116,31 @@ Result<Document> change_of(CommandContext& context, const Arguments& arguments) 
   return invalid_argument("cli.usage", "give one change: --file, --add-nodes, --cancel or --drain", "trainyard what-if --help");
 }
 
+/// What would leave its nodes, and how much the caller does not see.
+std::string stops_text(const Document& answer) {
+  std::string text;
+  for (const Document& stop : answer["stops"].items()) {
+    text += fmt::format("job {} ({}) would leave its nodes\n", stop["job"].text(), stop["name"].text());
+  }
+  const std::int64_t others = answer["others"].as_int().value_or(0);
+  if (others > 0) text += fmt::format("and {} more in namespaces that you do not see\n", others);
+  return text;
+}
+
 void what_if(CommandContext& context, const Arguments& arguments) {
   const Result<Document> change = change_of(context, arguments);
   if (!change.ok()) return context.fail(change.error());
   const Result<client::ApiClient*> api = context.api();
   const Result<Document> answer = api.ok() ? (*api)->post("/api/v1/what-if", *change) : Result<Document>(api.error());
   if (!answer.ok()) return context.fail(answer.error());
-  if ((*answer)["starts"].items().empty() && is_for_people(context.output))
-    return fmt::print(stderr, "no job would start at another time\n");
-  print_list(context, *answer, starts_view());
+  const bool for_people = is_for_people(context.output) && !context.output.quiet;
+  if (for_people && answer->find("plan") != nullptr) write_out(stdout, plan_text(*answer));
+  if ((*answer)["starts"].items().empty() && for_people) {
+    fmt::print(stderr, "no job would start at another time\n");
+  } else {
+    print_list(context, *answer, starts_view());
+  }
+  if (for_people) write_out(stdout, stops_text(*answer));
 }
 
 }  // namespace
@@ -156,7 +172,7 @@ std::vector<CommandSpec> apply_commands() {
                     .doc = "Add so many nodes, described by --cpu, --memory, --gpu and --pool",
                     .type = ValueType::kInteger,
                     .min = 1,
-                    .max = 10'000},
+                    .max = 1'000},
                    {.name = "cpu", .value = "N", .doc = "CPU of an added node"},
                    {.name = "memory", .value = "SIZE", .doc = "Memory of an added node"},
                    {.name = "gpu", .value = "N", .doc = "GPU devices of an added node"},

@@ -86,6 +86,7 @@ const std::vector<OptionSpec>& global_options() {
   static const std::vector<OptionSpec> options{
       {.name = "url", .value = "URL", .doc = "Server to talk to, as http://host:port"},
       {.name = "token-file", .value = "FILE", .doc = "File that holds the access token", .names = Names::kFile},
+      {.name = "ca-file", .value = "FILE", .doc = "Certificates (PEM) to trust when the server speaks TLS", .names = Names::kFile},
       {.name = "output",
        .letter = 'o',
        .value = "FORMAT",

@@ -94,7 +94,9 @@ TEST_F(CommandsTest, filters_of_a_list_reach_the_server) {
   EXPECT_EQ(run.code, 0) << run.err;
   EXPECT_EQ(run.err, "there are none yet\n");
   EXPECT_EQ(platform_.lines(),
-            (Lines{"GET /api/v1/jobs?array=17&kind=train&label=a=b&label=c=d&limit=5&name=x y&namespace=ns&owner=ada&queue=v"
+            (Lines{"GET /api/v1/jobs?array=17&fields=id,name,kind,state,held,attempt,progress,array,array_parent,array_index,submitted_at,"
+                   "queue,priority,owner,namespace,started_at,ended_at,exit_code,reason&kind=train&label=a=b&label=c=d&limit=5&name=x "
+                   "y&namespace=ns&owner=ada&queue=v"
                    "&since=2026-01-02T03:04:05Z&state=RUNNING,FAILED,TIMED_OUT"}));
   EXPECT_EQ(cli({"job", "ls", "--state", "sleeping"}).code, kUsage);
   EXPECT_EQ(cli({"job", "ls", "--since", "yesterday"}).code, kUsage);
@@ -165,8 +167,12 @@ TEST_F(CommandsTest, can_i_answers_with_its_exit_code) {
 
 TEST_F(CommandsTest, question_what_if_is_asked_and_answered) {
   platform_.answer("POST", "/api/v1/what-if", R"({"starts":[{"job":"17","before":null,"after":"2026-01-01T00:00:00Z"}]})");
+  platform_.answer("POST", "/api/v1/what-if",
+                   R"({"starts":[],"stops":[{"job":"3","name":"long"}],"others":2,"plan":{"starts_now":true,"placement":["a","b"]}})");
   EXPECT_NE(cli({"what-if", "--add-nodes", "2", "--cpu", "32", "--memory", "256GiB"}).out.find("17"), std::string::npos);
   EXPECT_EQ(body(0), R"({"add_nodes":{"count":2,"cpu":"32","memory":"256GiB"}})");
+  EXPECT_EQ(cli({"what-if", "--drain", "a"}).out,
+            "would start now on a, b\njob 3 (long) would leave its nodes\nand 2 more in namespaces that you do not see\n");
   EXPECT_EQ(cli({"what-if"}).code, kUsage);
   EXPECT_EQ(cli({"what-if", "--drain", "a", "--cancel", "3"}).code, kUsage);
 }

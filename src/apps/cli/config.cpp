@@ -51,11 +51,12 @@ Result<void> check_file(const Document& content, ConfigLayer layer, const std::s
           value.where());
     }
     if (layer == ConfigLayer::kProject && (setting == nullptr || !setting->in_project)) {
-      return invalid_argument("config.not_in_project",
-                              fmt::format("a project's file must not say which token goes to a server: move it to your own configuration "
-                                          "file, see `trainyard config explain`: \"{}\"",
-                                          key),
-                              value.where());
+      return invalid_argument(
+          "config.not_in_project",
+          fmt::format("a project's file must not say which token goes to a server, or whom to trust: move it to your own configuration "
+                      "file, see `trainyard config explain`: \"{}\"",
+                      key),
+          value.where());
     }
     const bool fits = key == kTokens ? value.is_object() : !value.is_object() && !value.is_array() && !value.is_null();
     if (!fits) {
@@ -84,6 +85,12 @@ const std::vector<Setting>& settings() {
        {"TRAINYARD_TOKEN_FILE"},
        "",
        "File that holds the access token; else the one beside the server's data",
+       false},
+      {"ca_file",
+       "--ca-file",
+       {"TRAINYARD_CA_FILE"},
+       "",
+       "Certificates (PEM) to trust when the server speaks TLS; else those of this machine",
        false},
       {"output", "--output", {"TRAINYARD_OUTPUT"}, "table", "Format of what is printed", true},
       {"reconnect_for",
@@ -167,7 +174,7 @@ std::vector<ConfigValue> Config::layers(std::string_view key) const {
     const Document* value = file.content.find(key);
     if (value == nullptr) continue;
     std::string text = value_text(*value);
-    if (key == "token_file") text = resolved_path(text, file_of(value->where()), variables_);
+    if (key == "token_file" || key == "ca_file") text = resolved_path(text, file_of(value->where()), variables_);
     found.push_back({std::move(text), file.layer, value->where()});
   }
   found.push_back({setting->preset, ConfigLayer::kPreset, ""});
@@ -196,7 +203,7 @@ Result<client::ServerAddress> Config::address() const {
     if (name == "TRAINYARD_TOKEN_FILE") return std::nullopt;
     return variables_(name);
   };
-  return client::find_server({url.value, token_file}, foreign ? without_token : variables_);
+  return client::find_server({url.value, token_file, value("ca_file").value}, foreign ? without_token : variables_);
 }
 
 }  // namespace trainyard::apps

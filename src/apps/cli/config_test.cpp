@@ -102,6 +102,19 @@ TEST_F(ConfigTest, server_and_token_of_the_user_go_together) {
   EXPECT_EQ(load()->address()->token_file, "/env.token");
 }
 
+TEST_F(ConfigTest, project_may_not_say_whom_to_trust_and_others_may) {
+  write(places_.project, "ca_file: theirs.pem\n");
+  EXPECT_EQ(fault(), "project.yaml:1:1 config.not_in_project");
+  write(places_.project, "");
+  write(places_.user, "url: https://mine:1\nca_file: mine.pem\n");
+  EXPECT_EQ(load()->address()->ca_file, root_ + "/mine.pem");
+  variables_["TRAINYARD_CA_FILE"] = "/env.pem";
+  EXPECT_EQ(load()->address()->ca_file, "/env.pem");
+  Config told = load().value();
+  told.set_flag("ca_file", "/flag.pem");
+  EXPECT_EQ(told.address()->ca_file, "/flag.pem");
+}
+
 TEST_F(ConfigTest, files_are_found_above_and_in_the_home) {
   ASSERT_TRUE(make_directories(root_ + "/p/deep/er").ok());
   write(root_ + "/p/trainyard.yaml", "output: json\n");

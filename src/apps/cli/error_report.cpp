@@ -24,15 +24,26 @@ std::optional<std::size_t> last_number(std::string_view& text) {
   return value;
 }
 
+/// "line 4, column 8" -> "train.json:4:8"; empty when `where` is of another form.
+std::string place_of_line(std::string_view where, const std::string& source) {
+  constexpr std::string_view kLine = "line ";
+  constexpr std::string_view kColumn = ", column ";
+  const std::size_t column = where.find(kColumn);
+  if (!where.starts_with(kLine) || column == std::string_view::npos) return "";
+  return fmt::format("{}:{}:{}", source, where.substr(kLine.size(), column - kLine.size()), where.substr(column + kColumn.size()));
+}
+
 /// "/tasks" -> "train.yaml:4:8" when the file that was sent says so.
 std::string located(const std::string& where, const std::string& source, const SourceReader& read) {
+  if (const std::string place = source.empty() ? std::string() : place_of_line(where, source); !place.empty()) return place;
   if (!where.starts_with('/') || source.empty() || parse_file_place(where)) return where;
   constexpr std::string_view kWrapped = "/submit";  // A spec inside the question `what-if`.
   const std::string_view pointer = where.starts_with(kWrapped) ? std::string_view(where).substr(kWrapped.size()) : where;
   const std::optional<std::string> text = read(source);
   if (!text) return where;
   const Result<Document> document = parse_yaml(*text, source);
-  return document.ok() ? place_of(*document, pointer) : where;
+  // A text that cannot be read has its fault where reading it ends.
+  return document.ok() ? place_of(*document, pointer) : document.error().where;
 }
 
 std::string caret_at(const std::string& where, const SourceReader& read) {
@@ -52,6 +63,12 @@ std::string other_faults(const Document& problem, const std::string& source, con
     if (const std::string& hint = errors[i]["suggestion"].text(); !hint.empty()) out += fmt::format("  did you mean: {}\n", hint);
   }
   return out;
+}
+
+/// A line as it can be shown: what is no UTF-8 is replaced.
+std::string readable(std::string_view line) {
+  const Result<Document> clean = parse_json(to_json(Document(line)));
+  return clean.ok() ? clean->text() : "";
 }
 
 bool names_a_command(std::string_view text) {
@@ -74,7 +91,8 @@ std::string caret_lines(const FilePlace& place, std::string_view text) {
     if (end == std::string_view::npos) return "";
     text.remove_prefix(end + 1);
   }
-  text = text.substr(0, text.find_first_of("\r\n"));
+  const std::string line = readable(text.substr(0, text.find_first_of("\r\n")));
+  text = line;
   std::size_t at = place.column - 1;
   if (at > text.size()) return "";
   const std::size_t word_end = std::min(text.find_first_of(" \t,:]}#", at + 1), text.size());
@@ -131,6 +149,7 @@ std::string error_report(const Error& error, const Document& problem, const std:
   }
   Error shown = error;
   shown.where = located(error.where, source, read);
+  if (shown.where.empty() && !source.empty() && error.id.starts_with("spec.")) shown.where = source + ":1:1";
   shown.context.clear();
   std::string out = fmt::format("error: {}\n", shown.describe()) + caret_at(shown.where, read);
   const Document::Array& errors = problem["errors"].items();

@@ -36,6 +36,16 @@ TEST(ErrorReport, pointer_is_looked_up_in_the_file_that_was_sent) {
   EXPECT_EQ(error_report(error, Document(), "", read_spec).substr(0, 31), "error: /resources/cpu: spec.cpu");
 }
 
+TEST(ErrorReport, line_and_column_are_those_of_the_file_that_was_sent) {
+  const Error error = invalid_argument("json.malformed", "unexpected '}'", "line 2, column 9");
+  EXPECT_TRUE(
+      error_report(error, Document(), "train.yaml", read_spec).starts_with("error: train.yaml:2:9: json.malformed: unexpected '}'\n  2 |"));
+}
+
+TEST(ErrorReport, bytes_that_are_no_text_are_replaced) {
+  EXPECT_EQ(caret_lines({"x.yaml", 1, 1}, "Gr\xf6\xdf"), "  1 | Gr\xef\xbf\xbd\xef\xbf\xbd\n    | ^~~~~~~~\n");
+}
+
 TEST(ErrorReport, every_fault_is_told_and_what_led_to_it) {
   Error error = invalid_argument("spec.cpu", "no CPU quantity", "train.yaml:4:8");
   error.context = {"checking task train"};

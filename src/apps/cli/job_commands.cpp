@@ -14,6 +14,10 @@
 namespace trainyard::apps {
 namespace {
 
+/// What the columns of a list are made of.
+const std::string kListedFields =
+    "id,name,kind,state,held,attempt,progress,array,array_parent,array_index,submitted_at,queue,priority,owner,namespace,started_at,"
+    "ended_at,exit_code,reason";
 const std::string kLiveStates = "QUEUED,STARTING,RUNNING,STOPPING";
 
 /// "running,failed" -> "RUNNING,FAILED"; "@live" for its states.
@@ -66,8 +70,14 @@ void show_jobs(CommandContext& context, const Arguments& arguments, const std::s
   if (arguments.given("watch")) {
     return context.fail(watch_list(context, {target, "/api/v1/jobs", &jobs_view(), limit, true}, reconnect_time(context, arguments)));
   }
+  // People and scripts that want names need a part of each job only; other formats show all of it.
+  const bool names_only = context.output.quiet || context.output.format == "name";
+  std::string fields;
+  if (is_for_people(context.output)) fields = kListedFields;
+  if (names_only) fields = "id";
+  const std::string some = target + (target.find('?') == std::string::npos ? "?" : "&") + "fields=" + fields;
   const Result<client::ApiClient*> api = context.api();
-  const Result<Document> page = api.ok() ? fetch_list(**api, target, "jobs", limit) : Result<Document>(api.error());
+  const Result<Document> page = api.ok() ? fetch_list(**api, fields.empty() ? target : some, "jobs", limit) : Result<Document>(api.error());
   if (!page.ok()) return context.fail(page.error());
   print_list(context, *page, jobs_view());
 }
@@ -369,7 +379,7 @@ std::vector<CommandSpec> job_commands() {
        .arguments = {kOneJob},
        .options =
            {{.name = "follow", .letter = 'f', .doc = "Go on until the job ends"},
-            {.name = "after", .value = "N", .doc = "Only events behind this number", .type = ValueType::kInteger},
+            {.name = "after", .value = "N", .doc = "Only events behind this number; latest: only those from now on"},
             {.name = "limit", .value = "N", .doc = "How many", .preset = "1000", .type = ValueType::kInteger, .min = 1, .max = 1'000'000},
             kReconnect},
        .examples = {{"trainyard job events 17", ""}, {"trainyard job events last -f -o ndjson", ""}},

@@ -8,6 +8,7 @@
 #include "apps/cli/following.h"
 #include "apps/cli/outage.h"
 #include "apps/cli/resources.h"
+#include "apps/cli/selectors.h"
 #include "base/file.h"
 #include "base/rng.h"
 
@@ -59,9 +60,29 @@ Result<void> check_use(const Arguments& arguments) {
   return {};
 }
 
+/// `--after last` and the like: the server knows ids alone.
+Result<void> name_dependencies(CommandContext& context, Document& spec) {
+  Document named = Document::array();
+  for (const Document& item : spec["after"].items()) {
+    const std::string& text = item.text();
+    const std::size_t colon = std::min(text.find(':'), text.size());
+    const bool is_id = text.find_first_not_of("0123456789") >= colon;
+    if (is_id) {
+      named.push(item);
+      continue;
+    }
+    ASSIGN_OR_RETURN(client::ApiClient* const api, context.api());
+    ASSIGN_OR_RETURN(const std::string id, resolve_job(*api, text.substr(0, colon)));
+    named.push(id + text.substr(colon));
+  }
+  if (!named.items().empty()) spec.set("after", std::move(named));
+  return {};
+}
+
 Result<SpecText> spec_of(CommandContext& context, const Arguments& arguments) {
   if (!arguments.given("file")) {
-    ASSIGN_OR_RETURN(const Document spec, command_spec(context.config, arguments));
+    ASSIGN_OR_RETURN(Document spec, command_spec(context.config, arguments));
+    TRY(name_dependencies(context, spec));
     return SpecText{"", to_json(spec)};
   }
   const std::string file = arguments.text("file");
@@ -157,12 +178,12 @@ Result<Document> send_spec(CommandContext& context, const SpecText& spec, const 
   // With a key the request may be sent again when its answer was lost: the server makes one job of it.
   const std::string key = settings.dry_run ? "" : settings.key.empty() ? secure_random_hex(16) : settings.key;
   Outage outage(settings.patience);
+  const bool is_json = spec.name.empty() || spec.name.ends_with(".json");
   Result<client::ApiClient*> api = context.api();
   for (bool answer_lost = false;;) {
     if (!api.ok() && !answer_lost) return api.error();
-    Result<Document> answer = api.ok()
-                                  ? (*api)->post_text(target, spec.text, spec.name.empty() ? "application/json" : "application/yaml", key)
-                                  : Result<Document>(api.error());
+    Result<Document> answer = api.ok() ? (*api)->post_text(target, spec.text, is_json ? "application/json" : "application/yaml", key)
+                                       : Result<Document>(api.error());
     if (answer.ok()) return answer;
     answer_lost = answer_lost || answer.error().id == "net.closed";
     if (!answer_lost || settings.dry_run || !outage.wait_after(answer.error())) return answer;

@@ -60,7 +60,10 @@ std::string node_gpus(const Document& node) {
   return used_of(node["used"]["gpu"], Document(static_cast<std::int64_t>(gpus.items().size())));
 }
 
-std::string queue_state(const Document& queue) { return queue["stopped"].as_bool().value_or(false) ? "stopped" : "open"; }
+std::string queue_state(const Document& queue) {
+  if (const std::string& state = queue["state"].text(); !state.empty()) return state;
+  return queue["stopped"].as_bool().value_or(false) ? "stopped" : "open";
+}
 std::string queue_share(const Document& queue) {
   const Result<double> share = queue["share"].as_double();
   return share.ok() ? fmt::format("{:.0f}%", 100 * *share) : "-";

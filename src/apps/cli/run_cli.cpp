@@ -22,7 +22,8 @@ Result<void> configure(CommandContext& context, const Arguments& arguments) {
   if (!arguments.command().offline) {
     ASSIGN_OR_RETURN(context.config, Config::load(config_places(directory, context.variables), context.variables));
   }
-  for (const auto& [option, key] : {std::pair("url", "url"), std::pair("token-file", "token_file"), std::pair("output", "output")}) {
+  for (const auto& [option, key] :
+       {std::pair("url", "url"), std::pair("token-file", "token_file"), std::pair("ca-file", "ca_file"), std::pair("output", "output")}) {
     if (arguments.given(option)) context.config.set_flag(key, arguments.text(option));
   }
   const ConfigValue format = context.config.value("output");

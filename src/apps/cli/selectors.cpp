@@ -12,6 +12,8 @@ namespace trainyard::apps {
 namespace {
 
 constexpr std::uint64_t kRangeMax = 10'000;
+/// Elements that are newer than the job submitted last; with more of them it is taken to be their array.
+constexpr int kElementsPassedMax = 1'000;
 /// Of jobs that a state or a label selects.
 constexpr std::int64_t kSelectedMax = 100'000;
 
@@ -121,16 +123,23 @@ class Resolver {
     return {};
   }
 
+  /// Elements of an array are made as it runs: they were not submitted.
   Result<void> add_last() {
-    ASSIGN_OR_RETURN(const Document page, api_.get("/api/v1/jobs?limit=1"));
-    if (page["jobs"].items().empty()) {
-      return not_found("job.unknown", "there is no job yet: submit one with `trainyard job submit -- COMMAND`");
+    std::string array;
+    for (const int count : {8, kElementsPassedMax}) {
+      ASSIGN_OR_RETURN(const Document page, api_.get(fmt::format("/api/v1/jobs?fields=id,array_parent&limit={}", count)));
+      for (const Document& job : page["jobs"].items()) {
+        if (job["array_parent"].is_null()) return add_id(job["id"].text());
+        if (array.empty()) array = job["array_parent"].text();
+      }
     }
-    return add_id(page["jobs"].items().front()["id"].text());
+    if (!array.empty()) return add_id(array);
+    return not_found("job.unknown", "there is no job yet: submit one with `trainyard job submit -- COMMAND`");
   }
 
   /// The server filters; what it sends is looked at again, since something may be done to these jobs.
   Result<void> add_listed(std::string query, const std::vector<std::string>& states) {
+    query += (query.empty() ? "?" : "&") + std::string(labels_.empty() ? "fields=id,state" : "fields=id,state,spec");
     for (const std::string& label : labels_) query += (query.empty() ? "?label=" : "&label=") + net::percent_encode(label);
     ASSIGN_OR_RETURN(const Document page, fetch_list(api_, "/api/v1/jobs" + query, "jobs", kSelectedMax));
     for (const Document& job : page["jobs"].items()) {
@@ -141,7 +150,9 @@ class Resolver {
   }
 
   Result<void> add_elements(const JobSelector& selector) {
-    ASSIGN_OR_RETURN(const Document page, fetch_list(api_, fmt::format("/api/v1/jobs?array={}", selector.array), "jobs", kSelectedMax));
+    ASSIGN_OR_RETURN(
+        const Document page,
+        fetch_list(api_, fmt::format("/api/v1/jobs?fields=id,array_index,array_parent&array={}", selector.array), "jobs", kSelectedMax));
     std::vector<std::pair<std::int64_t, std::string>> found;
     for (const Document& job : page["jobs"].items()) {
       const Result<std::int64_t> index = job["array_index"].as_int();

@@ -51,7 +51,7 @@ TEST_F(ResolveTest, jobs_in_other_states_are_left_out_whatever_the_server_sends)
   platform_.answer("GET", "/api/v1/jobs",
                    R"({"jobs":[{"id":"9","state":"QUEUED"},{"id":"8","state":"RUNNING"},{"id":"7","state":"STARTING"}]})");
   EXPECT_EQ(*resolve({"@running"}), (Ids{"8", "7"}));
-  EXPECT_EQ(platform_.lines().front(), "GET /api/v1/jobs?limit=1000&state=STARTING,RUNNING");
+  EXPECT_EQ(platform_.lines().front(), "GET /api/v1/jobs?fields=id,state&limit=1000&state=STARTING,RUNNING");
 }
 
 TEST_F(ResolveTest, labels_must_be_carried) {
@@ -59,7 +59,7 @@ TEST_F(ResolveTest, labels_must_be_carried) {
       "GET", "/api/v1/jobs",
       R"({"jobs":[{"id":"9","state":"QUEUED","spec":{"labels":{"a":"1"}}},{"id":"8","state":"QUEUED","spec":{"labels":{"a":"2"}}}]})");
   EXPECT_EQ(*resolve({}, {"a=1"}), (Ids{"9"}));
-  EXPECT_EQ(platform_.lines().front(), "GET /api/v1/jobs?label=a=1&limit=1000");
+  EXPECT_EQ(platform_.lines().front(), "GET /api/v1/jobs?fields=id,state,spec&label=a=1&limit=1000");
 }
 
 TEST_F(ResolveTest, elements_of_an_array_come_by_their_index) {
@@ -69,11 +69,22 @@ TEST_F(ResolveTest, elements_of_an_array_come_by_their_index) {
   EXPECT_EQ(*resolve({"17[0-2]"}), (Ids{"18", "20"}));
 }
 
+TEST_F(ResolveTest, last_is_what_was_submitted_and_no_element_that_came_later) {
+  platform_.answer("GET", "/api/v1/jobs",
+                   R"({"jobs":[{"id":"8","array_parent":"3"},{"id":"6"},{"id":"5","array_parent":"3"},{"id":"3"}]})");
+  EXPECT_EQ(*resolve({"last"}), (Ids{"6"}));
+}
+
+TEST_F(ResolveTest, last_is_the_array_when_there_are_elements_alone) {
+  platform_.answer("GET", "/api/v1/jobs", R"({"jobs":[{"id":"8","array_parent":"3"},{"id":"7","array_parent":"3"}]})");
+  EXPECT_EQ(*resolve({"last"}), (Ids{"3"}));
+}
+
 TEST_F(ResolveTest, pages_are_read_to_the_end) {
   platform_.answer("GET", "/api/v1/jobs", R"({"jobs":[{"id":"9","state":"QUEUED"}],"next_cursor":"c 1"})");
   platform_.answer("GET", "/api/v1/jobs", R"({"jobs":[{"id":"8","state":"QUEUED"}]})");
   EXPECT_EQ(*resolve({"@queued"}), (Ids{"9", "8"}));
-  EXPECT_EQ(platform_.lines().back(), "GET /api/v1/jobs?cursor=c 1&limit=1000&state=QUEUED");
+  EXPECT_EQ(platform_.lines().back(), "GET /api/v1/jobs?cursor=c 1&fields=id,state&limit=1000&state=QUEUED");
 }
 
 TEST_F(ResolveTest, nothing_selected_is_an_error) {

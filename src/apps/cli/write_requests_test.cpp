@@ -88,6 +88,16 @@ TEST_F(WriteRequestsTest, submit_sends_the_options_as_a_spec_and_a_key) {
   EXPECT_EQ(platform_.asked()[1].headers.get("Idempotency-Key").value_or(""), "k");
 }
 
+TEST_F(WriteRequestsTest, submit_after_the_last_job_names_it) {
+  platform_.answer("GET", "/api/v1/jobs", R"({"jobs":[{"id":"7"}]})");
+  platform_.answer("GET", "/api/v1/jobs", R"({"jobs":[{"id":"7"}]})");
+  platform_.answer("POST", "/api/v1/jobs", R"({"id":"8","state":"QUEUED"})", 201);
+  const CliRun run = cli({"job", "submit", "--after", "last", "--after", "last:any", "--", "x"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(parse_json(platform_.asked().back().body)->find("after")->items().size(), 2U);
+  EXPECT_EQ(to_json((*parse_json(platform_.asked().back().body))["after"]), R"(["7","7:any"])");
+}
+
 TEST_F(WriteRequestsTest, wrong_use_of_submit_is_told_before_anything_is_sent) {
   for (const Lines& words : std::vector<Lines>{{"job", "submit"},
                                                {"job", "submit", "job.yaml"},

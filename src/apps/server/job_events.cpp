@@ -1,5 +1,7 @@
 #include "apps/server/job_events.h"
 
+#include <memory>
+
 #include "base/failpoint.h"
 
 namespace trainyard::apps {
@@ -25,6 +27,15 @@ bool is_transient(const Error& error) {
 }
 
 }  // namespace
+
+Result<std::uint64_t> JobEvents::taken(const RankKey& rank) {
+  Result<std::uint64_t> taken = deps_.jobs.events_taken(rank);
+  if (taken.ok()) return taken;
+  const auto durable = std::make_shared<bool>(false);  // shared: with the barrier, which may come later
+  deps_.jobs.barrier([durable] { *durable = true; });
+  if (*durable) return taken;
+  return unavailable("events.unsettled", "whether the attempt is still the current one is being written: ask again");
+}
 
 void JobEvents::append(const RankKey& rank, std::uint64_t first, std::vector<std::string> lines,
                        std::function<void(Result<std::uint64_t>)> done) {

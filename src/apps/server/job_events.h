@@ -20,7 +20,8 @@ class JobEvents final : public adapters::agent_pool::EventSink {
 
   void append(const RankKey& rank, std::uint64_t first, std::vector<std::string> lines,
               std::function<void(Result<std::uint64_t>)> done) override;
-  Result<std::uint64_t> taken(const RankKey& rank) override { return deps_.jobs.events_taken(rank); }
+  /// Errors: also UNAVAILABLE "events.unsettled" while what would refuse the rank is not durable yet: whoever is refused drops its output.
+  Result<std::uint64_t> taken(const RankKey& rank) override;
 
  private:
   Deps deps_;

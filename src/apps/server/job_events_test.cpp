@@ -52,6 +52,16 @@ class JobEventsTest : public jobs::testing::ServiceWorld {
   std::string run;
 };
 
+// Whoever is refused drops its output, so what refuses must not be lost in a crash.
+TEST_F(JobEventsTest, rank_is_refused_only_once_everything_is_durable) {
+  ledger.hold_commits();
+  service->stop(id, StopIntent::kCancel, "asked", [](const Result<void>&) {});
+  EXPECT_EQ(sink.taken(rank(id, 2)).error().id, "events.unsettled");
+  strand.run_ready();
+  while (ledger.release()) strand.run_ready();
+  EXPECT_EQ(sink.taken(rank(id, 2)).error().id, "lease.fenced");
+}
+
 TEST_F(JobEventsTest, metrics_reach_tracking_and_the_job) {
   EXPECT_EQ(append(0, {metric("0.5", 1), R"({"event":"progress","done":1,"total":2})", metric("0.25", 2)}).value(), 3u);
   EXPECT_EQ(tracking.recorded, (std::vector<std::string>{run + " 1 loss=0.5@1", run + " 1 loss=0.25@2"}));

@@ -30,15 +30,21 @@ void JobRuns::warn(std::string_view event, JobId job, const Error& error) {
 }
 
 void JobRuns::open(const jobs::Job& job) {
-  const auto open_run = [start = start_of(job)](jobs::AttemptSink& sink) { return sink.start_run(start); };
-  add({open_run, "runs.before_open", "track.run_not_opened", job.id});
+  const auto open_run = [start = start_of(job)](jobs::AttemptSink& sink) -> Result<void> {
+    if (!hit_failpoint("runs.before_open").ok()) return {};
+    return sink.start_run(start);
+  };
+  add({open_run, "track.run_not_opened", job.id});
 }
 
 void JobRuns::close(const jobs::Job& job) {
   if (!was_launched(job)) return;
-  const auto close_run = [run = job.run, status = status_of(job.state), ended = job.ended_at.value_or(job.submitted_at)](
-                             jobs::AttemptSink& sink) { return sink.end_run(run, status, ended); };
-  add({close_run, "runs.before_close", "track.run_not_closed", job.id});
+  const auto close_run = [run = job.run, status = status_of(job.state),
+                          ended = job.ended_at.value_or(job.submitted_at)](jobs::AttemptSink& sink) -> Result<void> {
+    if (!hit_failpoint("runs.before_close").ok()) return {};
+    return sink.end_run(run, status, ended);
+  };
+  add({close_run, "track.run_not_closed", job.id});
 }
 
 void JobRuns::add(Write write) {
@@ -56,7 +62,6 @@ void JobRuns::write_added() {
     const std::lock_guard lock(mutex_);
     writes.swap(added_);
   }
-  std::erase_if(writes, [](const Write& write) { return !hit_failpoint(write.failpoint).ok(); });
   const auto write_all = [&writes](jobs::AttemptSink& sink) -> Result<void> {
     for (const Write& write : writes) TRY(write.apply(sink));
     return {};

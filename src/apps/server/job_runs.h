@@ -36,7 +36,6 @@ class JobRuns {
  private:
   struct Write {
     std::function<Result<void>(jobs::AttemptSink&)> apply;
-    const char* failpoint;  ///< An error injected there drops the write.
     std::string_view warning;
     JobId job;
   };

@@ -73,6 +73,29 @@ TEST_F(JobRunsTest, run_is_opened_with_the_first_attempt_and_closed_with_the_end
   EXPECT_EQ(tracking.runs().get(job.run)->info.ended_ms, 9000);
 }
 
+TEST_F(JobRunsTest, runs_that_gathered_are_opened_and_closed_in_their_order) {
+  for (std::uint64_t id = 1; id <= 3; ++id) runs.open(job_of(id, JobState::kRunning));
+  runs.close(job_of(2, JobState::kFailed));
+  writes.run_ready();
+  EXPECT_EQ(status(job_of(1, JobState::kRunning)), "RUNNING");
+  EXPECT_EQ(status(job_of(2, JobState::kFailed)), "FAILED");
+  EXPECT_EQ(status(job_of(3, JobState::kRunning)), "RUNNING");
+  EXPECT_TRUE(log.names.empty());
+}
+
+TEST_F(JobRunsTest, run_that_cannot_be_written_keeps_none_of_the_others_back) {
+  runs.open(job_of(1, JobState::kRunning));
+  runs.open(job_of(1, JobState::kRunning));  // Launched again: the second insert of the run ends their transaction.
+  jobs::Job bad = job_of(2, JobState::kRunning);
+  bad.run.text = "no run id";
+  runs.open(bad);
+  runs.open(job_of(3, JobState::kRunning));
+  writes.run_ready();
+  EXPECT_EQ(status(job_of(1, JobState::kRunning)), "RUNNING");
+  EXPECT_EQ(status(job_of(3, JobState::kRunning)), "RUNNING");
+  EXPECT_EQ(log.names, std::vector<std::string>{"track.run_not_opened"});
+}
+
 TEST_F(JobRunsTest, job_that_was_never_launched_has_no_run) {
   const jobs::Job job = job_of(1, JobState::kCancelled, 0);
   commit(job);

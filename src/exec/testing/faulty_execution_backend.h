@@ -41,6 +41,9 @@ class FaultyExecutionBackend final : public ExecutionBackend, private AttemptObs
   void repeat(const std::function<void()>& report) const {
     for (int time = 0; observer_ != nullptr && time < times_; ++time) report();
   }
+  void on_rank_limited(const RankKey& rank, const std::string& limited_by) override {
+    repeat([&] { observer_->on_rank_limited(rank, limited_by); });
+  }
   void on_rank_running(const RankKey& rank, TimePoint started_at) override {
     repeat([&] { observer_->on_rank_running(rank, started_at); });
   }

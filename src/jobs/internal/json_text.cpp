@@ -31,8 +31,15 @@ constexpr std::size_t kDigitsMax = 24;
 }  // namespace
 
 char* JsonText::room(std::size_t more) {
-  if (out_.size() - length_ < more) out_.resize(std::max({out_.capacity(), 2 * out_.size(), length_ + more}));
-  return out_.data() + length_;
+  if (size_ - length_ < more) {
+    const std::size_t size = std::max(2 * size_, length_ + more);
+    std::unique_ptr<char[]> longer = std::make_unique_for_overwrite<char[]>(size);
+    std::memcpy(longer.get(), data_, length_);
+    longer_ = std::move(longer);
+    data_ = longer_.get();
+    size_ = size;
+  }
+  return data_ + length_;
 }
 
 void JsonText::put(std::string_view text) {

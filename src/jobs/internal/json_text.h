@@ -1,5 +1,7 @@
 #pragma once
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -8,13 +10,13 @@
 
 namespace trainyard::jobs::internal {
 
-/// Appends JSON to a text, member by member, without a tree in between. What it writes is what to_json would write of the same values.
-/// The text is whole after `finish` and must be left alone before.
+/// Writes JSON member by member, without a tree in between. What it writes is what to_json would write of the same values. Texts of the
+/// usual length are written on the stack, so that they cost one allocation of their size.
 class JsonText {
  public:
-  /// Whether `out` begins a value or stands in an object that has members.
+  /// Whether it begins a value or stands in an object that has members.
   enum class Where { kStart, kInside };
-  explicit JsonText(std::string& out, Where where = Where::kStart) : out_(out), length_(out.size()), first_(where == Where::kStart) {}
+  explicit JsonText(Where where = Where::kStart) : first_(where == Where::kStart) {}
   JsonText(const JsonText&) = delete;
   JsonText& operator=(const JsonText&) = delete;
 
@@ -40,8 +42,8 @@ class JsonText {
   void item(std::string_view value);
   void item(std::int64_t value);
 
-  /// To be called last.
-  void finish() { out_.resize(length_); }
+  /// What was written so far; good until more is.
+  std::string_view text() const { return {data_, length_}; }
 
   /// Where the text stands now; `rewind` to it takes back what was written since, if that is whole.
   struct Mark {
@@ -65,9 +67,14 @@ class JsonText {
   void open(std::string_view name, char bracket);
   void close(char bracket);
 
-  std::string& out_;    ///< Longer than the text while it is being written.
-  std::size_t length_;  ///< Of the text.
-  bool first_;          ///< Nothing stands in the innermost object or array yet.
+  static constexpr std::size_t kUsualLength = 2048;
+
+  std::array<char, kUsualLength> usual_;  ///< Not cleared: only what was written is read.
+  std::unique_ptr<char[]> longer_;        ///< In its place when the text is longer.
+  char* data_ = usual_.data();
+  std::size_t size_ = kUsualLength;  ///< Of the room at `data_`.
+  std::size_t length_ = 0;           ///< Of the text.
+  bool first_;                       ///< Nothing stands in the innermost object or array yet.
 };
 
 }  // namespace trainyard::jobs::internal

@@ -33,7 +33,21 @@ class KeyedPass final : public OrderPass {
   std::vector<KeyedJob> heap_;
 };
 
+class PendingPass final : public OrderPass {
+ public:
+  explicit PendingPass(const OrderView& view) : queue_(view.queue), pending_(view.queue.queue(view.index).pending) {}
+
+  const JobSnapshot* next() override { return position_ == pending_.size() ? nullptr : &queue_.job(pending_[position_++]); }
+
+ private:
+  const QueueSnapshot& queue_;
+  const PendingList& pending_;
+  std::size_t position_ = 0;
+};
+
 }  // namespace
+
+std::unique_ptr<OrderPass> make_pending_order(const OrderView& view) { return std::make_unique<PendingPass>(view); }
 
 std::unique_ptr<OrderPass> make_keyed_order(const OrderView& view, std::vector<KeyedJob> jobs) {
   return std::make_unique<KeyedPass>(view, std::move(jobs));

@@ -29,4 +29,7 @@ std::unique_ptr<OrderPass> keyed_order(const OrderView& view, Key key) {
   return make_keyed_order(view, std::move(jobs));
 }
 
+/// The jobs of the queue as they wait: higher tiers first, then age, then arrival. Costs nothing before it is asked.
+std::unique_ptr<OrderPass> make_pending_order(const OrderView& view);
+
 }  // namespace trainyard::sched

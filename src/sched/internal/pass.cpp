@@ -309,6 +309,7 @@ bool Pass::react(Line& line, const JobSnapshot& job, const Obstacle& obstacle) {
   const bool for_room = obstacle.reason >= Reason::kTopologyPlacementFailed;
   Reaction reaction = queue.backfill->after({job, line.reservations, queue.settings.parameters});
   Obstacle told = obstacle;
+  bool hopeless = false;
   if (reaction == Reaction::kReserve && !for_room) reaction = Reaction::kPass;
   if (reaction == Reaction::kReserve && queue.backfill->counts_only()) {
     if (!line.count_rule) protect_by_count(line, job);
@@ -325,6 +326,8 @@ bool Pass::react(Line& line, const JobSnapshot& job, const Obstacle& obstacle) {
       ++version_;
     } else if (line.counts_skips && job.skips >= queue.settings.parameters.at("protect_after") && fits_usable_nodes(job)) {
       reaction = Reaction::kStop;  // Its start cannot be known, and it was passed over often enough.
+    } else {
+      hopeless = no_node_is_usable();
     }
   }
   if (!line.blocker.valid()) {
@@ -337,9 +340,14 @@ bool Pass::react(Line& line, const JobSnapshot& job, const Obstacle& obstacle) {
     used_up = !queue.settings.preemption.enabled && pool_is_used_up(line);
   }
   wait(line, job, told);
-  if (reaction == Reaction::kStop || used_up) return false;
+  if (reaction == Reaction::kStop || used_up || hopeless) return false;
   // Nothing is gained by asking on when not one task of any job has room.
   return reaction == Reaction::kReserve || queue.settings.preemption.enabled || !for_room || !nothing_fits();
+}
+
+/// True when nothing can start or be promised a start before a node comes, which is an event.
+bool Pass::no_node_is_usable() const {
+  return std::none_of(cluster_.nodes().begin(), cluster_.nodes().end(), [](const NodeState& node) { return node.usable(); });
 }
 
 /// Whether the nodes that are up could hold the job once they are empty: if not, keeping others away would not help it.

@@ -100,6 +100,7 @@ class Pass {
   bool try_preempt(Line& line, const JobSnapshot& job, Obstacle& obstacle);
   bool react(Line& line, const JobSnapshot& job, const Obstacle& obstacle);
   bool fits_usable_nodes(const JobSnapshot& job) const;
+  bool no_node_is_usable() const;
   std::optional<Reservation> reserve(const JobSnapshot& job);
   void protect_by_count(Line& line, const JobSnapshot& job);
   void join(const JobSnapshot& job, int jobs);

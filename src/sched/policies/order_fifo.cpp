@@ -1,19 +1,8 @@
 #include "sched/internal/builtin.h"
+#include "sched/internal/keyed_order.h"
 
 namespace trainyard::sched {
 namespace {
-
-class FifoPass final : public OrderPass {
- public:
-  explicit FifoPass(const OrderView& view) : queue_(view.queue), pending_(view.queue.queue(view.index).pending) {}
-
-  const JobSnapshot* next() override { return position_ == pending_.size() ? nullptr : &queue_.job(pending_[position_++]); }
-
- private:
-  const QueueSnapshot& queue_;
-  const PendingList& pending_;
-  std::size_t position_ = 0;
-};
 
 class FifoOrder final : public OrderPolicy {
  public:
@@ -27,7 +16,7 @@ class FifoOrder final : public OrderPolicy {
     };
     return kInfo;
   }
-  std::unique_ptr<OrderPass> begin(const OrderView& view) const override { return std::make_unique<FifoPass>(view); }
+  std::unique_ptr<OrderPass> begin(const OrderView& view) const override { return make_pending_order(view); }
 };
 
 }  // namespace

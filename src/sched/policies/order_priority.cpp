@@ -33,6 +33,8 @@ class PriorityOrder final : public OrderPolicy {
     const QueueState& queue = view.queue.queue(view.index);
     const Ageing ageing = ageing_of(queue);
     const double fair_share_weight = parameter(info(), queue.settings.parameters, "fair_share_weight");
+    // Of jobs with one priority the older ones come first, which is how they wait.
+    if (fair_share_weight <= 0 && queue.priority_least == queue.priority_most) return make_pending_order(view);
     if (fair_share_weight <= 0) {
       return keyed_order(view, [&](const JobSnapshot& job) { return OrderKey{-aged_priority(job, ageing, view.now)}; });
     }
