@@ -1,6 +1,6 @@
 # The commands people type. What each builds is in CMakePresets.json; what each installs is in tools/bootstrap.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench test-asan test-tsan test-slow clean install infra infra-stop backend orchestrator trainer
+.PHONY: help demo test build bench test-asan test-tsan test-slow clean install infra infra-stop backend orchestrator trainer openapi
 .NOTPARALLEL:
 
 export TRAINYARD_JOBS ?= $(shell nproc)
@@ -63,6 +63,10 @@ test-slow: build ## Build everything and run the tests labelled slow
 bench: build ## Run the benchmarks
 	@for program in build/release/bench/*_bench; do echo "== $$program"; "$$program" || exit 1; done
 	@echo "== bench/control_plane_bench.py" && python3 bench/control_plane_bench.py
+
+openapi: ## Write docs/openapi.json from the served document
+	@cmake --build --preset programs -j $(TRAINYARD_JOBS)
+	@python3 tests/e2e/openapi_test.py --write
 
 test-asan: ## Run the tests under the address and undefined-behaviour sanitizers
 	@tools/bootstrap tests

@@ -1,5 +1,6 @@
 #pragma once
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,6 +20,8 @@ struct AgentSettings {
   std::string warden_program;            ///< Path of trainyard-warden.
   int lifeline = -1;                     ///< See WardenClientSettings.
   Duration poll_wait{5'000'000};         ///< Longest wait of one sync.
+  /// Variables of this node, for every rank that does not set them itself.
+  std::map<std::string, std::string> environment = {};
 };
 
 /// The node side: reconciles what the server wants with what the warden has, and ships logs and events. It runs nothing itself, so it may

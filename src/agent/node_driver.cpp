@@ -39,7 +39,7 @@ Result<void> NodeDriver::poll(Duration wait) {
   {
     const std::lock_guard lock(mutex_);
     request = ++requests_;
-    seen = desired_.version;
+    seen = desired_version_;
   }
   return sync(seen, request, wait);
 }
@@ -83,7 +83,7 @@ void NodeDriver::leave() {
 
 bool NodeDriver::drained() const {
   const std::lock_guard lock(mutex_);
-  return leave_heard_ && desired_.ranks.empty() && asked_.empty() && state_.ranks().empty();
+  return leave_heard_ && wants_nothing_ && asked_.empty() && state_.ranks().empty();
 }
 
 /// Another agent has the name of this one: the server lost what runs here when it took it.
@@ -96,13 +96,15 @@ void NodeDriver::apply(const exec::DesiredState& desired, std::uint64_t request)
   const std::lock_guard lock(mutex_);
   // Two syncs may come back in the other order. Versions tell within one life of the server; an answer of another life counts only if
   // it was asked for after the present life was first heard of, since everything before may come from a server that is gone.
-  if (desired.epoch == desired_.epoch) {
-    if (desired.version < desired_.version) return;
+  if (desired.epoch == desired_epoch_) {
+    if (desired.version < desired_version_) return;
   } else {
     if (request <= epoch_request_) return;
     epoch_request_ = requests_;
   }
-  desired_ = desired;
+  desired_epoch_ = desired.epoch;
+  desired_version_ = desired.version;
+  wants_nothing_ = desired.ranks.empty();
   leave_heard_ = leave_heard_ || (leave_request_ != 0 && request >= leave_request_);
   const std::vector<exec::WardenRank> ranks = state_.ranks();
   for (const exec::WardenRank& rank : ranks) {
@@ -128,14 +130,21 @@ void NodeDriver::carry_out(const ReconcileActions& actions) {
   for (const exec::RankLaunch& launch : actions.start) start(launch);
 }
 
+/// What the server wants started, completed with what only the node knows.
+exec::RankLaunch NodeDriver::launch_here(const exec::RankLaunch& launch) const {
+  exec::RankLaunch complete = with_visible_devices(launch, gpus_);
+  complete.env.insert(deps_.environment.begin(), deps_.environment.end());
+  return complete;
+}
+
 void NodeDriver::prepare(const exec::RankLaunch& launch) {
   if (!hit_failpoint("agent.before_start").ok()) return;
-  if (deps_.tell_warden(exec::prepare_request(with_visible_devices(launch, gpus_)))) asked_[launch.rank] = Phase::kPrepared;
+  if (deps_.tell_warden(exec::prepare_request(launch_here(launch)))) asked_[launch.rank] = Phase::kPrepared;
 }
 
 void NodeDriver::start(const exec::RankLaunch& launch) {
   if (!hit_failpoint("agent.before_start").ok()) return;
-  if (deps_.tell_warden(exec::start_request(with_visible_devices(launch, gpus_)))) asked_[launch.rank] = Phase::kStarting;
+  if (deps_.tell_warden(exec::start_request(launch_here(launch)))) asked_[launch.rank] = Phase::kStarting;
   (void)hit_failpoint("agent.after_start");
 }
 

@@ -26,6 +26,8 @@ class NodeDriver {
     std::function<bool(const Document&)> tell_warden;
     /// The server answers another agent under this name (ABORTED "agent.name_taken" or "agent.replaced"). May be empty.
     std::function<void(const Error&)> on_refused = nullptr;
+    /// Variables of this node, for every rank that does not set them itself.
+    std::map<std::string, std::string> environment = {};
   };
 
   NodeDriver(NodeIdentity node, Deps deps);
@@ -54,6 +56,7 @@ class NodeDriver {
   Result<void> sync(std::uint64_t seen, std::uint64_t request, Duration wait);
   void apply(const exec::DesiredState& desired, std::uint64_t request);
   void carry_out(const ReconcileActions& actions);
+  exec::RankLaunch launch_here(const exec::RankLaunch& launch) const;
   void prepare(const exec::RankLaunch& launch);
   void start(const exec::RankLaunch& launch);
   void drop_everything();
@@ -65,7 +68,9 @@ class NodeDriver {
   NodeState state_;
   Shipper shipper_;
   mutable std::mutex mutex_;
-  exec::DesiredState desired_;  // guarded by mutex_, like all below
+  std::string desired_epoch_;  // Of the newest answer; guarded by mutex_, like all below.
+  std::uint64_t desired_version_ = 0;
+  bool wants_nothing_ = true;
   /// Started or prepared by request, not confirmed by this warden yet: the phase that confirms it, or any later one.
   std::map<RankKey, exec::RankObservation::Phase> asked_;
   std::uint64_t requests_ = 0;       ///< Syncs sent so far.

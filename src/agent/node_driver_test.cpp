@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/trust.h"
 #include "base/testing/fake_clock.h"
 
 namespace trainyard::agent {
@@ -124,6 +125,34 @@ TEST_F(NodeDriverTest, kills_come_before_starts) {
   told();
   answer(wanted("life", 2, {2}));
   EXPECT_EQ(told(), (Requests{"stop 1", "start 2"}));
+}
+
+TEST_F(NodeDriverTest, variables_of_the_node_go_to_ranks_that_do_not_set_them_themselves) {
+  std::vector<std::string> given;
+  NodeDriver told_more({NodeName{"here"}, "kernel", {}}, {.link = link,
+                                                          .spool = spool,
+                                                          .clock = clock,
+                                                          .log = log,
+                                                          .tell_warden =
+                                                              [&given](const Document& request) {
+                                                                given.push_back(request["launch"]["env"]["TRAINYARD_CA_FILE"].text());
+                                                                return true;
+                                                              },
+                                                          .environment = trust_variables("/etc/yard/ca.pem")});
+  told_more.on_warden("boot", {});
+  link.next = wanted("life", 1, {1, 2});
+  link.next.ranks[1].launch.env["TRAINYARD_CA_FILE"] = "/job/own.pem";
+  ASSERT_TRUE(told_more.report().ok());
+  EXPECT_EQ(given, (Requests{"/etc/yard/ca.pem", "/job/own.pem"}));
+}
+
+TEST(TrustVariables, path_is_absolute_and_no_file_is_no_variable) {
+  EXPECT_TRUE(trust_variables("").empty());
+  const auto variables = trust_variables("certificates/ca.pem");
+  EXPECT_EQ(variables.size(), 2u);
+  for (const auto& [name, path] : variables) {
+    EXPECT_TRUE(path.starts_with('/') && path.ends_with("/certificates/ca.pem")) << name << "=" << path;
+  }
 }
 
 TEST_F(NodeDriverTest, reports_are_stamped_in_their_order_also_over_agents) {

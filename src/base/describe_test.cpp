@@ -114,6 +114,25 @@ TEST(Decode, unknown_key_is_refused_with_the_nearest_known_one) {
                  "known keys: maker, diameter");
 }
 
+TEST(Decode, unknown_key_in_other_case_or_shortened_is_recognised) {
+  expect_refused(R"({"AXLES":4})", "spec.unknown_key", "/AXLES", "did you mean \"axles\"?");
+  expect_refused(R"({"mem":"1GiB"})", "spec.unknown_key", "/mem", "did you mean \"memory\"?");
+}
+
+TEST(Decode, quantity_with_a_foreign_unit_is_refused_with_the_one_that_was_meant) {
+  expect_refused(R"({"memory":"4G"})", "spec.byte_size", "/memory", "write \"4GB\" or \"4GiB\"");
+  expect_refused(R"({"memory":"512 mb"})", "spec.byte_size", "/memory", "write \"512MB\"");
+  expect_refused(R"({"interval":"10 minutes"})", "spec.duration", "/interval", "write \"10m\"");
+  expect_refused(R"({"cpu":"2 cores"})", "spec.cpu", "/cpu", "write 2");
+  const Error unknown = wagon_from_json(R"({"memory":"4 bananas"})").error();
+  EXPECT_EQ(unknown.message.find("; write"), std::string::npos) << unknown.message;
+}
+
+TEST(Decode, null_is_no_object_where_the_api_is_strict) {
+  EXPECT_TRUE(decode<Wagon>(Document()).ok()) << "an empty file has only defaults";
+  EXPECT_EQ(decode<Wagon>(Document(), {.numbers_as_text = false}).error().id, "spec.type");
+}
+
 TEST(Decode, unknown_key_without_a_near_one_suggests_nothing) {
   const Error error = wagon_from_json(R"({"zzzzzz":4})").error();
   EXPECT_EQ(error.message.find("did you mean"), std::string::npos) << error.message;
@@ -126,19 +145,20 @@ TEST(Decode, missing_required_key_is_refused_even_when_null) {
 }
 
 TEST(Decode, wrong_type_is_refused_with_its_place) {
-  expect_refused(R"({"braked":"yes"})", "spec.type", "/braked", "braked");
-  expect_refused(R"({"axles":2.5})", "spec.type", "/axles", "axles");
-  expect_refused(R"({"name":7})", "spec.type", "/name", "expected a string, found an integer");
-  expect_refused(R"({"interval":90})", "spec.type", "/interval", "interval");
+  expect_refused(R"({"braked":"yes"})", "spec.type", "/braked", "braked must be true or false, found the text \"yes\"; write true");
+  expect_refused(R"({"axles":2.5})", "spec.type", "/axles", "found the number 2.5; write a whole number");
+  expect_refused(R"({"name":7})", "spec.type", "/name", "name must be a text, found the integer 7; write \"7\" in quotes");
+  expect_refused(R"({"interval":90})", "spec.type", "/interval", "interval must be a duration, found the integer 90; write \"90s\"");
   expect_refused(R"({"memory":[]})", "spec.type", "/memory", "memory");
   expect_refused(R"({"cpu":true})", "spec.type", "/cpu", "cpu");
-  expect_refused(R"({"tags":"a"})", "spec.type", "/tags", "tags must be a list of strings, found a string");
+  expect_refused(R"({"tags":"a"})", "spec.type", "/tags", "tags must be a list of texts, found the text \"a\"; write [\"a\"]");
   expect_refused(R"({"tags":["a",1]})", "spec.type", "/tags/1", "tags");
-  expect_refused(R"({"env":["a"]})", "spec.type", "/env", "env");
+  expect_refused(R"({"env":["a"]})", "spec.type", "/env", "write NAME: VALUE pairs");
   expect_refused(R"({"env":{"A":{}}})", "spec.type", "/env/A", "env");
-  expect_refused(R"({"spare":[]})", "spec.type", "/spare", "expected an object");
+  expect_refused(R"({"spare":[]})", "spec.type", "/spare",
+                 "spare must be an object, found a list; write its members, which are maker, diameter");
   expect_refused(R"({"wheels":{}})", "spec.type", "/wheels", "wheels");
-  expect_refused(R"({"wheels":[1]})", "spec.type", "/wheels/0", "expected an object");
+  expect_refused(R"({"wheels":[1]})", "spec.type", "/wheels/0", "wheels must be an object, found the integer 1");
   EXPECT_EQ(decode<Wagon>(Document(1)).error().id, "spec.type");
 }
 

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/failpoint.h"
 #include "base/rng.h"
 
 namespace trainyard {
@@ -27,6 +28,7 @@ Result<void> replace_file(const std::string& path, std::string_view text, mode_t
     ASSIGN_OR_RETURN(const UniqueFd fd, open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
     TRY(write_all(fd.get(), text, temporary));
     if (durable) TRY(sync_data(fd.get(), temporary));
+    FAILPOINT("file.before_rename");
     if (::rename(temporary.c_str(), path.c_str()) != 0) return system_error(errno, "rename", path);
     return {};
   };

@@ -10,6 +10,29 @@
 namespace trainyard {
 namespace {
 
+/// What to do about a text that the parser refused for `reason`; empty: nothing more is known.
+std::string_view advice_about(std::string_view reason) {
+  struct Advice {
+    std::string_view reason;
+    std::string_view text;
+  };
+  static constexpr Advice kAdvice[] = {
+      {"ill-formed UTF-8", "; save the text as UTF-8"},
+      {"surrogate", "; write the character itself, or both of its surrogates"},
+      {"control character", "; write it as an escape, like \\n"},
+      {"unexpected '}'", "; remove the comma before it"},
+      {"unexpected ']'", "; remove the comma before it"},
+      {"unexpected end of input", "; close the brackets, braces and quotes that are open"},
+      {"expected end of input", "; there is one value, remove what follows it"},
+      {"missing closing quote", "; close the quote"},
+      {"invalid literal", "; texts and keys have double quotes, and there are no comments"},
+  };
+  for (const Advice& advice : kAdvice) {
+    if (reason.find(advice.reason) != std::string_view::npos) return advice.text;
+  }
+  return "";
+}
+
 /// Builds Documents from the parser's events, so that depth, size and duplicate keys are judged as they appear.
 class DocumentBuilder {
  public:
@@ -30,7 +53,8 @@ class DocumentBuilder {
   bool key(std::string& name) {
     Frame& frame = open_.back();
     if (!frame.keys.insert(name).second) {
-      return fail("document.duplicate_key", fmt::format("the key \"{}\" stands twice in one object", name), pointer_to(name));
+      return fail("document.duplicate_key", fmt::format("the key \"{}\" stands twice in one object; remove one of them", name),
+                  pointer_to(name));
     }
     frame.key = std::move(name);
     return true;
@@ -42,7 +66,7 @@ class DocumentBuilder {
     std::string_view reason = cause.what();
     if (reason.starts_with('[')) reason.remove_prefix(std::min(reason.find("] "), reason.size() - 2) + 2);
     if (reason.starts_with("parse error")) reason.remove_prefix(std::min(reason.find(": "), reason.size() - 2) + 2);
-    return fail("json.malformed", std::string(reason), {});
+    return fail("json.malformed", fmt::format("{}{}", reason, advice_about(reason)), {});
   }
 
   Document take() { return std::move(root_); }
@@ -77,7 +101,8 @@ class DocumentBuilder {
 
   bool count() {
     if (++nodes_ <= limits_.nodes_max) return true;
-    return fail("document.too_large", fmt::format("the document has more than {} values", limits_.nodes_max), next_where());
+    return fail("document.too_large", fmt::format("the document has more than {} values; make it smaller", limits_.nodes_max),
+                next_where());
   }
 
   bool add(Document value) {
@@ -100,7 +125,8 @@ class DocumentBuilder {
   bool open(Document container) {
     if (!count()) return false;
     if (open_.size() >= limits_.depth_max) {
-      return fail("document.too_deep", fmt::format("the document is nested deeper than {} levels", limits_.depth_max), next_where());
+      return fail("document.too_deep", fmt::format("the document is nested deeper than {} levels; make it flatter", limits_.depth_max),
+                  next_where());
     }
     container.set_where(next_where());
     open_.push_back({std::move(container), {}, {}});

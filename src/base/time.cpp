@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 
+#include "base/advice.h"
+
 namespace trainyard {
 namespace {
 
@@ -21,7 +23,8 @@ constexpr double kDurationMax = 9e15;
 
 Error malformed_duration(std::string_view text) {
   return invalid_argument("spec.duration",
-                          fmt::format("a duration is a number with a unit like \"90s\", \"250ms\" or \"1h30m\", not \"{}\"", text));
+                          fmt::format("a duration is a number with a unit like \"90s\", \"250ms\" or \"1h30m\", not \"{}\"{}", text,
+                                      write_instead(meant_duration(text))));
 }
 
 Error malformed_time(std::string_view text) {

@@ -86,6 +86,38 @@ TEST(YamlParser, duplicate_key_is_refused_where_it_stands) {
   EXPECT_EQ(yaml_error("{a: 1, \"a\": 2}").id, "document.duplicate_key");
 }
 
+TEST(YamlParser, malformed_text_is_refused_with_what_to_do) {
+  const auto advised = [](const char* text, const char* advice) {
+    const Error error = yaml_error(text);
+    return error.message.find(advice) != std::string::npos ? std::string() : error.message;
+  };
+  EXPECT_EQ(advised("a: b: c\n", "into quotes"), "");
+  EXPECT_EQ(advised("a:\n\tb: 1\n", "not with tabs"), "");
+  EXPECT_EQ(advised("a:\n    b: 1\n  c: 1\n", "indent it like"), "");
+  EXPECT_EQ(advised("a: [1, 2\nb: 1\n", "close the bracket"), "");
+  EXPECT_EQ(advised("a: *unknown\n", "&NAME"), "");
+  EXPECT_EQ(advised("a: 1\nb: 2\na: 3\n", "first in line 1; remove one"), "");
+}
+
+TEST(YamlParser, text_that_is_not_utf_8_is_refused_with_its_place) {
+  EXPECT_EQ(yaml_error("a: 1\nb: Gr\xf6\xdf\n").id, "yaml.encoding");
+  EXPECT_EQ(yaml_error("a: 1\nb: Gr\xf6\xdf\n").where, "job.yaml:2:6");
+  EXPECT_EQ(yaml_error("\xff\xfe"
+                       "a")
+                .id,
+            "yaml.encoding");
+  for (const char* text : {"\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5", "\xe2\x82", "\x80"}) {
+    EXPECT_EQ(yaml_error(text).id, "yaml.encoding") << text;
+  }
+  EXPECT_EQ(parse_yaml("\xef\xbb\xbfGr\xc3\xb6\xc3\x9f\xe2\x82\xac\xf0\x9f\x9a\x82", "job.yaml")->text(), "Gr\u00f6\u00df\u20ac\U0001f682");
+}
+
+TEST(YamlParser, control_character_is_refused_with_its_escape) {
+  EXPECT_EQ(yaml_error("a: x\x07y\n").where, "job.yaml:1:5");
+  EXPECT_NE(yaml_error("a: x\x07y\n").message.find("\"\\x07\""), std::string::npos);
+  EXPECT_EQ((*parse_yaml("a: \"x\\x07y\"\n", "job.yaml"))["a"].text(), "x\x07y");
+}
+
 TEST(YamlParser, tags_on_values_and_keys_are_refused) {
   for (const char* text : {"!!str 1", "!local x", "a: !!binary aGk=", "!!map {}", "[!x 1]", "!!str a: 1"})
     EXPECT_EQ(yaml_error(text).id, "yaml.tag") << text;

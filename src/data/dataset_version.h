@@ -13,6 +13,7 @@ namespace trainyard::data {
 
 /// One column of a dataset: "uint8", "int64", "float", "string", "binary", or a fixed-size tensor per row such as "uint8[1,28,28]".
 struct SchemaField {
+  static constexpr std::string_view kSchemaName = "DatasetColumn";
   std::string name;
   std::string type;
   bool operator==(const SchemaField&) const = default;
@@ -22,6 +23,7 @@ struct SchemaField {
 
 /// One stored object of a version. Roles: "parquet", "parquet:SPLIT", "pack:SPLIT", "dead_letters", "drop_list".
 struct DatasetFile {
+  static constexpr std::string_view kSchemaName = "DatasetFile";
   std::string uri;        ///< ty://bucket/key
   std::int64_t size = 0;  ///< Bytes.
   std::string checksum;   ///< "xxh3:" and 32 hex digits.
@@ -34,6 +36,7 @@ struct DatasetFile {
 
 /// A parent as it stands in JSON: {"name","layer","version"}.
 struct ParentVersion {
+  static constexpr std::string_view kSchemaName = "ParentVersion";
   DatasetVersionKey key;
   bool operator==(const ParentVersion&) const = default;
 
@@ -42,6 +45,7 @@ struct ParentVersion {
 
 /// What a job asks the catalog to publish. The body of POST /api/v1/datasets/{name}/versions; `name` comes from the path.
 struct VersionDraft {
+  static constexpr std::string_view kSchemaName = "NewDatasetVersion";
   std::string name;
   DatasetLayer layer = DatasetLayer::kRaw;
   std::string idempotency_key;  ///< "JOB:OUTPUT": the same key again publishes nothing new.

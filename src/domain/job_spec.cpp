@@ -7,6 +7,8 @@
 #include <optional>
 #include <set>
 
+#include "base/advice.h"
+
 namespace trainyard {
 
 void JobLimits::describe(FieldVisitor& fields) {
@@ -90,12 +92,19 @@ Result<void> check_texts(const JobSpec& spec, const Document& document) {
                             document["name"].where());
   }
   if (std::any_of(spec.command.begin(), spec.command.end(), has_nul)) {
-    return invalid_argument("spec.command", "an argument of the command holds a NUL byte", document["command"].where());
+    return invalid_argument("spec.command", "an argument of the command holds a NUL byte, which no program can be given; remove it",
+                            document["command"].where());
   }
   for (const auto& [name, value] : spec.env) {
     if (!name.empty() && name.find('=') == std::string::npos && !has_nul(name) && !has_nul(value)) continue;
-    return invalid_argument("spec.env", fmt::format("an environment variable has a name without '=' and no NUL byte: \"{}\"", name),
+    return invalid_argument("spec.env",
+                            fmt::format("an environment variable has a name without '=' and no NUL byte; change it: \"{}\"", name),
                             document["env"].where());
+  }
+  for (const auto& [name, value] : spec.labels) {
+    if (!name.empty() && name.find('=') == std::string::npos && !has_nul(name) && !has_nul(value)) continue;
+    return invalid_argument("spec.labels", fmt::format("a label has a name, without '=' and NUL bytes; change it: \"{}\"", name),
+                            document["labels"].where());
   }
   return {};
 }
@@ -151,6 +160,16 @@ Result<Document> array_from_text(const Document& node) {
   return object;
 }
 
+/// Answers of the API write job ids as texts.
+Document with_job_as_number(const Document& dependency) {
+  const Document* const job = dependency.find("job");
+  const std::optional<std::int64_t> id = job != nullptr && job->is_string() ? whole_number(job->text()) : std::nullopt;
+  if (!id) return dependency;
+  Document full = dependency;
+  full.set("job", *id).set_where(job->where());
+  return full;
+}
+
 /// The document with the short forms of `after` and `array` written out.
 Result<Document> without_short_forms(const Document& document) {
   Document full = document;
@@ -162,7 +181,7 @@ Result<Document> without_short_forms(const Document& document) {
       Document text = number ? Document(to_json(item)) : item;
       text.set_where(item.where());
       if (!text.is_string()) {
-        list.push(item);
+        list.push(with_job_as_number(item));
         continue;
       }
       ASSIGN_OR_RETURN(Document object, dependency_from_text(text));
@@ -184,13 +203,20 @@ bool is_namespace_name(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [&plain](char c) { return plain(c) || c == '-'; });
 }
 
+/// "; write X" when a namespace may be called like the text, written otherwise.
+std::string namespace_instead(std::string_view text) {
+  std::string plain;
+  for (const char c : text) plain += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c == '_' || c == ' ' ? '-' : c;
+  return write_instead(is_namespace_name(plain) ? fmt::format("\"{}\"", plain) : std::string());
+}
+
 /// What says where and when the job may run.
 Result<void> check_placing(const JobSpec& spec, const Document& document) {
   if (!is_namespace_name(spec.name_space)) {
     return invalid_argument("spec.namespace",
                             fmt::format("a namespace has at most 63 lower-case letters, digits and '-', and begins and ends with a letter "
-                                        "or digit: \"{}\"",
-                                        spec.name_space),
+                                        "or digit, not \"{}\"{}",
+                                        spec.name_space, namespace_instead(spec.name_space)),
                             document["namespace"].where());
   }
   if (spec.after.size() > kDependenciesMax) {
@@ -210,10 +236,11 @@ Result<void> check_placing(const JobSpec& spec, const Document& document) {
   }
   const bool bounded = spec.retry.memory_max.bytes > 0;
   if (bounded && spec.retry.memory_max.bytes < spec.resources.memory.bytes) {
-    return invalid_argument("spec.memory_max",
-                            fmt::format("the bound of a raised memory request lies below the request itself: {} < {}",
-                                        format_byte_size(spec.retry.memory_max), format_byte_size(spec.resources.memory)),
-                            document["retry"]["memory_max"].where());
+    return invalid_argument(
+        "spec.memory_max",
+        fmt::format("the bound of a raised memory request lies below the request itself; raise it or leave it out: {} < {}",
+                    format_byte_size(spec.retry.memory_max), format_byte_size(spec.resources.memory)),
+        document["retry"]["memory_max"].where());
   }
   return {};
 }
@@ -222,23 +249,29 @@ Result<void> check_placing(const JobSpec& spec, const Document& document) {
 
 Result<JobSpec> job_spec_from(const Document& source) {
   if (!source.is_object()) {
-    return invalid_argument("spec.type", fmt::format("a job spec is an object, found {}", name_of(source.kind())), source.where());
+    return invalid_argument("spec.type",
+                            fmt::format("a job spec is an object, found {}; write at least a command, like {{\"command\": [\"echo\", "
+                                        "\"hello\"]}}",
+                                        shown_value(source)),
+                            source.where());
   }
   std::optional<Document> full;
   if (!source["after"].is_null() || !source["array"].is_null()) {
     ASSIGN_OR_RETURN(full, without_short_forms(source));
   }
   const Document& document = full ? *full : source;
-  ASSIGN_OR_RETURN(JobSpec spec, decode<JobSpec>(document));
+  ASSIGN_OR_RETURN(JobSpec spec, decode<JobSpec>(document, {.numbers_as_text = false}));
   if (spec.kind == "command" && spec.command.empty()) {
     const Document* command = document.find("command");
     return invalid_argument("spec.command", "a command job needs a command, like [\"echo\", \"hello\"]",
-                            command != nullptr ? command->where() : document.where());
+                            command != nullptr         ? command->where()
+                            : document.where().empty() ? "/command"  // The root of JSON has no name of its own.
+                                                       : document.where());
   }
   TRY(check_texts(spec, document));
   TRY(check_placing(spec, document));
   if (depth_of(spec.config) > kConfigDepthMax) {
-    return invalid_argument("document.too_deep", fmt::format("config is nested deeper than {} levels", kConfigDepthMax),
+    return invalid_argument("document.too_deep", fmt::format("config is nested deeper than {} levels; make it flatter", kConfigDepthMax),
                             document["config"].where());
   }
   if (spec.name.empty()) spec.name = spec.kind == "command" ? spec.command.front().substr(0, kNameBytesMax) : spec.kind;

@@ -2,6 +2,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/describe.h"
@@ -11,6 +12,7 @@ namespace trainyard {
 
 /// How long a job may take; 0 = no limit. Measured on the monotonic clock.
 struct JobLimits {
+  static constexpr std::string_view kSchemaName = "JobLimits";
   Duration queue{0};           ///< Waiting for its first start.
   Duration total{0};           ///< From the first start, over all attempts.
   Duration attempt{0};         ///< One attempt.
@@ -23,6 +25,7 @@ struct JobLimits {
 
 /// How many times each cause may start the job again. Preemption is always free. A restart waits for a full-jitter backoff.
 struct RetryBudgets {
+  static constexpr std::string_view kSchemaName = "RetryBudgets";
   std::int64_t user = 0;
   std::int64_t oom = 1;
   std::int64_t node_lost = 5;
@@ -37,6 +40,7 @@ struct RetryBudgets {
 
 /// A job that must have ended before this one starts.
 struct JobDependency {
+  static constexpr std::string_view kSchemaName = "JobDependency";
   std::int64_t job = 0;
   std::string when = "ok";  ///< "ok": it succeeded. "failed": it ended in any other way. "any": it ended.
 
@@ -59,6 +63,7 @@ constexpr std::int64_t kPriorityMax = 1'000'000;
 
 /// What a job is, as submitted and completed with defaults. Inputs and outputs are dataset references by the name the program knows.
 struct JobSpec {
+  static constexpr std::string_view kSchemaName = "JobSpec";
   std::string kind = "command";
   std::string name;
   std::string name_space = "default";  ///< `namespace` in a spec: whose it is, for permissions and accounting.

@@ -64,6 +64,7 @@ class SocketHttpClient final : public HttpClient {
   Result<Response> exchange(const ClientRequest& request, const OnBytes* on_bytes) {
     ASSIGN_OR_RETURN(const std::string head, request_head(request, endpoint_));
     deadline_ = std::chrono::steady_clock::now() + request.timeout;
+    cancel_fd_ = request.cancel_fd;
     const bool reused = connection_is_usable();
     if (!reused) TRY(connect());
     Result<Response> result = attempt(request, head, on_bytes);
@@ -166,7 +167,7 @@ class SocketHttpClient final : public HttpClient {
       if (count >= 0) {
         sent += static_cast<std::size_t>(count);
       } else if (errno == EAGAIN) {
-        ASSIGN_OR_RETURN(const short events, internal::wait_for(fd_.get(), POLLIN | POLLOUT, deadline_, endpoint_));
+        ASSIGN_OR_RETURN(const short events, internal::wait_for(fd_.get(), POLLIN | POLLOUT, deadline_, endpoint_, cancel_fd_));
         if ((events & POLLIN) != 0) return false;
       } else if (errno != EINTR) {
         return false;  // What the server said before it closed may still be there to read.
@@ -203,7 +204,7 @@ class SocketHttpClient final : public HttpClient {
         case Taken::kEnd:
           return false;
         case Taken::kNothing:
-          TRY(internal::wait_for(fd_.get(), POLLIN, deadline_, endpoint_));
+          TRY(internal::wait_for(fd_.get(), POLLIN, deadline_, endpoint_, cancel_fd_));
       }
     }
   }
@@ -289,6 +290,7 @@ class SocketHttpClient final : public HttpClient {
   Taken last_taken_ = Taken::kNothing;
   std::string input_;  ///< Received and not used.
   SteadyPoint deadline_;
+  int cancel_fd_ = -1;  ///< Of the exchange.
   bool answer_began_ = false;
 };
 

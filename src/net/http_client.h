@@ -16,6 +16,8 @@ struct ClientRequest {
   std::chrono::milliseconds timeout{30'000};  ///< For the whole exchange; for a stream the longest silence.
   /// For a stream: told of status and header fields (and an empty body) before the first piece of the body. May be empty.
   std::function<void(const Response&)> on_head = {};
+  /// A descriptor, say of eventfd(2): once it is readable the exchange ends with UNAVAILABLE "net.cancelled". -1: none.
+  int cancel_fd = -1;
 };
 
 /// A blocking HTTP/1.1 client to one origin with a kept-alive connection. One call at a time per object. A connection that the server

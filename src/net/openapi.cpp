@@ -167,7 +167,10 @@ Document operation_document(const Route& route, SchemaBook& book) {
     for (const ParameterDoc& parameter : route.doc.parameters) parameters.push(parameter_document(parameter));
     out.set("parameters", std::move(parameters));
   }
-  if (route.doc.body) out.set("requestBody", body_document(*route.doc.body, book));
+  if (route.doc.body) {
+    out.set("requestBody", body_document(*route.doc.body, book));
+    out.set("x-body-max", static_cast<std::int64_t>(route.body_max));
+  }
   out.set("responses", responses_document(route, book));
   Document security = Document::array();
   if (route.permission != Permission::kOpen) security.push(Document::object({{"bearer", Document::array()}}));

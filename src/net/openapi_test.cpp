@@ -88,6 +88,7 @@ TEST_F(OpenApiTest, operation_tells_parameters_body_answers_and_who_may) {
   const Document& post = api["paths"]["/api/v1/things"]["post"];
   EXPECT_EQ(post["operationId"].text(), "createThing");
   EXPECT_EQ(post["x-permission"].text(), "operator");
+  EXPECT_EQ(post["x-body-max"], Document(1000));
   EXPECT_EQ(to_json(post["security"]), R"([{"bearer":[]}])");
   EXPECT_EQ(to_json(post["requestBody"]["content"]["application/json"]["schema"]), R"({"$ref":"#/components/schemas/ThingInput"})");
   EXPECT_EQ(to_json(post["responses"]["201"]["content"]["application/json"]["schema"]), R"({"$ref":"#/components/schemas/Thing"})");

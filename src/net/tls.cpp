@@ -60,6 +60,9 @@ Result<TlsContextPtr> TlsContext::for_client(const std::string& ca_file) {
     SSL_CTX_set_default_verify_paths(raw);
   } else if (SSL_CTX_load_verify_file(raw, ca_file.c_str()) != 1) {
     return bad_certificate("file of trusted certificates", ca_file);
+  } else {
+    // The file may hold the certificate of the server alone, without who signed it.
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(raw), X509_V_FLAG_PARTIAL_CHAIN);
   }
   return TlsContextPtr(std::move(context));
 }

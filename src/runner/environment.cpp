@@ -74,6 +74,7 @@ Result<Environment> environment_from(const VariableLookup& lookup) {
   environment.threads = static_cast<int>(threads);
   environment.api_url = lookup("TRAINYARD_API_URL").value_or("");
   environment.token_file = lookup("TRAINYARD_TOKEN_FILE").value_or("");
+  environment.ca_file = lookup("TRAINYARD_CA_FILE").value_or("");
   environment.spec_path = lookup("TRAINYARD_SPEC").value_or("");
   if (environment.spec_path.empty()) return bad_variable("TRAINYARD_SPEC", "", "the path of the job's spec file");
   environment.workdir = lookup("TRAINYARD_WORKDIR").value_or("");

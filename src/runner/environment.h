@@ -19,6 +19,7 @@ struct Environment {
   std::uint16_t master_port = 0;
   std::string api_url;  ///< "http://host:port"; empty when no server is to be called.
   std::string token_file;
+  std::string ca_file;  ///< TRAINYARD_CA_FILE: whom to trust when the server speaks TLS; empty: whom the machine trusts.
   std::string spec_path;
   std::string workdir;               ///< An absolute directory that is there.
   std::string checkpoint_directory;  ///< The path of TRAINYARD_CHECKPOINT_URI; made when first needed. Empty: no checkpoints.

@@ -14,6 +14,7 @@ Variables complete() {
           {"TRAINYARD_ATTEMPT", "3"},
           {"TRAINYARD_API_URL", "http://127.0.0.1:8470"},
           {"TRAINYARD_TOKEN_FILE", "/w/token"},
+          {"TRAINYARD_CA_FILE", "/w/ca.pem"},
           {"TRAINYARD_SPEC", "/w/spec.json"},
           {"TRAINYARD_WORKDIR", "/w"},
           {"TRAINYARD_CHECKPOINT_URI", "file:///c/17"},
@@ -38,6 +39,7 @@ TEST(Environment, complete_variables_are_read) {
   ASSERT_TRUE(environment.ok()) << environment.error().describe();
   EXPECT_EQ(environment->rank, (RankKey{{JobId(17), AttemptNumber(3)}, 1}));
   EXPECT_EQ(environment->world_size, 2u);
+  EXPECT_EQ(environment->ca_file, "/w/ca.pem");
   EXPECT_EQ(environment->checkpoint_directory, "/c/17");
   EXPECT_EQ(environment->master_port, 29500);
   EXPECT_EQ(environment->threads, 2);

@@ -12,7 +12,7 @@ Result<ServerConnection> ServerConnection::make(const Environment& environment) 
   if (!environment.token_file.empty()) {
     ASSIGN_OR_RETURN(token, read_token(environment));
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<net::HttpClient> http, net::make_http_client(environment.api_url));
+  ASSIGN_OR_RETURN(std::unique_ptr<net::HttpClient> http, net::make_http_client(environment.api_url, {.ca_file = environment.ca_file}));
   auto api = std::make_unique<client::ApiClient>(*http, std::move(token));
   return ServerConnection(std::move(http), std::move(api));
 }

@@ -248,7 +248,7 @@ class WorkflowFileTest(PipelineTest):
         file = tiny_pipeline(self.directory, dataset=self.dataset)
         file.write_text(file.read_text().replace("config: {model:", "config: {{model:"))
         done = self.server.cli("workflow", "run", file)
-        self.check(done, 2, "yaml.malformed", "look at the indentation, the quotes and the brackets")
+        self.check(done, 2, "yaml.malformed", "close the bracket or the quote that is open here or above")
         self.assertRegex(done.stderr, re.escape(str(file)) + r":\d+:\d+: ")
 
     def test_missing_key_is_named_with_its_place(self):
@@ -390,7 +390,7 @@ class StartTest(unittest.TestCase):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             done = self.up("--data", self.root / "data", "--port", str(port))
-            self.check(done, "net.port_taken", f"127.0.0.1:{port}", "choose another port with --port, or --port 0 for any")
+            self.check(done, "net.port_taken", f"127.0.0.1:{port}", "choose another port with --port or --listen, or --port 0 for any")
             self.assertFalse((self.root / "data/server.json").exists())
         self.assertEqual(processes_of(self.root), [])
 

@@ -26,7 +26,17 @@ LINES = 20
 
 # Which program hits the failpoints with this prefix. Failpoints of a prefix that is not named here fail a test.
 PROGRAM_OF = {"agent": "agent", "jobs": "server", "ledger": "server", "log": "server", "pool": "server", "warden": "warden"}
-# These are no part of what keeps a single job: the tests that sweep them.
+# Hit by what people and the control plane do beside the path of a single job: control_crash_test.py sweeps these.
+CONTROL_FAILPOINTS = (
+    "access.after_grant_commit", "access.after_join_commit", "access.after_renew_commit", "access.after_revoke_commit",
+    "access.after_token_commit", "access.before_join_commit", "access.before_revoke_commit", "access.before_token_commit",
+    "cluster.after_intent_commit", "cluster.before_intent_commit", "credential.after_save", "credential.before_save",
+    "database.after_migration", "events.after_metrics", "file.before_rename", "history.after_record", "history.before_commit",
+    "history.before_record", "jobs.after_elements_made", "jobs.after_ends_settled", "jobs.before_hold_told", "jobs.before_priority_told",
+    "jobs.before_release_told", "jobs.before_stop_sent", "jobs.before_stop_told", "ledger.after_checkpoint", "ledger.before_checkpoint",
+    "pool.after_rank_release", "pool.before_gang_release", "runs.before_close", "runs.before_open", "server.after_ledger_made",
+    "server.after_token_file")
+# These are no part of what keeps jobs: the tests that sweep them.
 SWEPT_ELSEWHERE = {"checkpoint": "src/train/training_crash_test.cpp", "etl": "tests/etl/etl_failure_test.cpp",
                    "object": "tests/etl/etl_failure_test.cpp", "workflow": "tests/e2e/workflow_recovery_test.py",
                    "register": "tests/e2e/workflow_recovery_test.py", "server": "tests/e2e/stand_in_test.py"}
@@ -38,7 +48,9 @@ def failpoints(*programs):
     """Every failpoint that the product itself lists, of these programs or all."""
     listing = subprocess.run([BIN / "trainyard-warden"], env=dict(os.environ, TRAINYARD_FAILPOINTS="list"), capture_output=True,
                              text=True, check=True, timeout=20).stdout.split()
-    return [name for name in listing if not programs or PROGRAM_OF.get(name.split(".")[0]) in programs]
+    if not programs:
+        return listing
+    return [name for name in listing if PROGRAM_OF.get(name.split(".")[0]) in programs and name not in CONTROL_FAILPOINTS]
 
 
 def numbered_lines(much=False):
@@ -47,7 +59,10 @@ def numbered_lines(much=False):
              'echo "{\\"event\\":\\"progress\\",\\"done\\":$i,\\"total\\":%d}" >&3; '
              '[ $((i%%7)) = 0 ] && sleep 0.02; done; true' % (LINES, LINES))
     if much:
-        write = "seq -f 'line %0100.0f' 1 90000; sleep 0.3; seq -f 'line %.0f' 90001 90020"
+        # It lives until its warden has noted what was shipped, however slow the machine is.
+        write = ("seq -f 'line %0100.0f' 1 90000; rank=$TRAINYARD_JOB_ID.$TRAINYARD_ATTEMPT.0; "
+                 "mark=${TRAINYARD_WORKDIR%%/work/*}/spool/$rank.shipped.json; i=0; "
+                 "while [ ! -e $mark ] && [ $i -lt 400 ]; do i=$((i+1)); sleep 0.05; done; seq -f 'line %.0f' 90001 90020")
     return ["sh", "-c", "setsid sleep 7213 >/dev/null 2>&1 3>&- & " + write]
 
 
@@ -67,7 +82,7 @@ class Cluster:
     """A server with its own agent, or with an agent in a process of its own; each may be killed and started again. `victim` is the
     program that is to die at `failpoint`, once."""
 
-    def __init__(self, separate=False, victim="", failpoint=""):
+    def __init__(self, separate=False, victim="", failpoint="", options=()):
         self.separate = separate
         self.agent = None
         self.marks_directory = tempfile.TemporaryDirectory(prefix="trainyard-mark-")  # Goes with this object at the latest.
@@ -75,7 +90,7 @@ class Cluster:
         self.environment = {"TRAINYARD_FAILPOINT_MARK": self.marks + "/died"}
         self.victim = victim
         on_node = victim in ("agent", "warden")
-        self.server = Server(*(["server"] if separate else []), failpoints="" if separate and on_node else failpoint,
+        self.server = Server(*(["server"] if separate else []), *options, failpoints="" if separate and on_node else failpoint,
                              environment=self.environment)
         self.died_at_start = os.path.exists(self.marks + "/died")
         self.node = self.server.root / "node" if separate else self.server.data
@@ -201,12 +216,17 @@ class FailpointListTest(unittest.TestCase):
         self.assertEqual(sorted(placed), listed)
         for name in listed:
             known = PROGRAM_OF.keys() | SWEPT_ELSEWHERE.keys()
-            self.assertIn(name.split(".")[0], known, f"nobody sweeps {name}: say here which program hits it")
+            self.assertTrue(name in CONTROL_FAILPOINTS or name.split(".")[0] in known, f"nobody sweeps {name}: say here who hits it")
+        self.assertEqual(set(CONTROL_FAILPOINTS) - set(listed), set(), "swept, but no longer there")
+        explained = set(re.findall(r"`([a-z]+\.[a-z_]+)`", (SOURCES.parent / "docs/reliability.md").read_text().split("## Failpoints")[1]))
+        self.assertEqual(sorted(explained), listed, "docs/reliability.md says what each failpoint puts at stake")
         for program in ("server", "agent", "warden"):
             self.assertTrue(failpoints(program), f"the sweep of the {program} would be empty")
 
 
-class FailpointSweepTest(CrashTest):
+class SweepTest(CrashTest):
+    """Without tests of its own."""
+
     # At a stall the other threads go on for a while before the process dies: what was said too early gets out.
     DEATHS = [f"exit@{hit}" for hit in ((1, 2, 3, 4, 5, 6, 8, 10, 14, 20) if LONG else (1, 3))]
     DEATHS += [f"stall@{hit}" for hit in ((1, 2, 3, 4, 5, 7) if LONG else (1,))]
@@ -223,11 +243,11 @@ class FailpointSweepTest(CrashTest):
             jobs[key] = job
         return jobs
 
-    def sweep_one(self, name, death, separate, others=()):
+    def sweep_one(self, name, death, separate, others=(), options=()):
         """Dies at the failpoint in this way, together with `others`. True when it was reached."""
-        victim = PROGRAM_OF[name.split(".")[0]]
+        victim = PROGRAM_OF.get(name.split(".")[0], "server")
         much = name in NEEDS_MUCH_OUTPUT
-        with Cluster(separate, victim, f"{name}={death}") as cluster:
+        with Cluster(separate, victim, f"{name}={death}", options) as cluster:
             acknowledged = self.submit_all(cluster, much)
             wait_until(lambda: cluster.fired() or cluster.settled(acknowledged.values()), timeout=30, what="the failpoint or the end")
             with contextlib.suppress(AssertionError):
@@ -253,6 +273,8 @@ class FailpointSweepTest(CrashTest):
             with self.subTest(failpoint=name, death=death, separate=separate, others=others):
                 self.assertTrue(result.result() or not death.endswith("@1"), f"{name} was never reached")
 
+
+class FailpointSweepTest(SweepTest):
     def test_server_with_its_own_agent_dies_at_every_failpoint(self):
         self.sweep(failpoints("server", "agent"), separate=False)
 
@@ -281,6 +303,7 @@ class FailpointSweepTest(CrashTest):
 class RandomKillTest(CrashTest):
     def kill_at_random(self, separate, rounds, victims, attempts_max=1):
         """Each round kills some of `victims` at a random time while jobs are submitted and run."""
+        self.kills = 0
         with self.chance() as chance, Cluster(separate) as cluster:
             acknowledged = {}
             for number in range(rounds):
@@ -295,19 +318,22 @@ class RandomKillTest(CrashTest):
                     acknowledged[key] = job
                 killer.join()
                 cluster.revive()
+            print(f"{self.kills} kills, {len(acknowledged)} jobs acknowledged", flush=True)
+            self.assertGreater(self.kills, rounds * 3 // 4, "too few kills found their process")
             self.assertGreater(len(acknowledged), rounds // 4, "too few submits came between the kills")
             self.assertEqual(len(set(acknowledged.values())), len(acknowledged))
             for key, job in acknowledged.items():
                 self.check_job(cluster, job, attempts_max, ranks=1 + int(key[-1]))
             self.check_nothing_left(cluster)
 
-    @staticmethod
-    def kill(cluster, program):
+    def kill(self, cluster, program):
         if program != "warden":
+            self.kills += cluster.process(program) is not None and cluster.alive(program)
             return cluster.kill(program)
         if pid := warden_of(cluster.node):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+                self.kills += 1
 
     def test_hundred_kills_of_a_server_with_its_own_agent_lose_nothing(self):
         self.kill_at_random(False, 1000 if LONG else 100, [("server",)])

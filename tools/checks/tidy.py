@@ -16,6 +16,8 @@ FILE_LINES = 500
 LINE_LENGTH = 140
 PORT_METHODS = 8
 BLOB_BYTES = 100_000
+# Written by a program and held to it by a test: split, it would be no document any more.
+GENERATED = ("docs/openapi.json",)
 RATCHET = "tools/tidy_ratchet.txt"
 
 
@@ -175,7 +177,7 @@ def cpp_problems(path, text):
 def blob_problems(root, paths):
     for path in paths:
         size = os.path.getsize(os.path.join(root, path))
-        if size > BLOB_BYTES and not path.startswith("tests/data/"):
+        if size > BLOB_BYTES and not path.startswith("tests/data/") and path not in GENERATED:
             yield f"{path}: {size} bytes; files over {BLOB_BYTES} belong in tests/data or in a package that tools/bootstrap fetches"
 
 

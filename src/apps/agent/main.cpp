@@ -8,11 +8,13 @@
 #include <mutex>
 #include <optional>
 
+#include "adapters/agent_pool/failover.h"
 #include "adapters/agent_pool/http_link.h"
 #include "agent/address.h"
 #include "agent/agent.h"
 #include "agent/hardware.h"
 #include "agent/installation.h"
+#include "agent/trust.h"
 #include "apps/programs.h"
 #include "base/describe.h"
 #include "base/failpoint.h"
@@ -35,6 +37,7 @@ constexpr Duration kWardenGrace = std::chrono::seconds(5);
 struct Options {
   std::string url;
   std::string token_file;
+  std::string ca_file;
   std::string auth = "token";
   std::string data;
   std::string node;
@@ -49,8 +52,11 @@ struct Options {
 };
 
 void add_options(CLI::App& app, Options& options) {
-  app.add_option("--join", options.url, "Server to join, as http://host:port")->required();
+  app.add_option("--join", options.url, "Server to join, as http://host:port or https://host:port; several processes of one: with commas")
+      ->required();
   app.add_option("--token-file", options.token_file, "File with an access token, or a join token that is traded for a credential");
+  app.add_option("--ca-file", options.ca_file, "Certificates (PEM) to trust when the server speaks TLS; default: those of this machine")
+      ->envname("TRAINYARD_CA_FILE");
   app.add_option("--auth", options.auth, "none: the server takes everybody on this machine (--auth none); default: token")
       ->check(CLI::IsMember({"token", "none"}));
   app.add_option("--data", options.data, "Directory for what runs here; default: trainyard-agent in $XDG_STATE_HOME or ~/.local/state");
@@ -113,9 +119,10 @@ Result<agent::AgentSettings> settings_from(const Options& options, const std::st
   if (!granted.pool.empty()) description.pool = granted.pool;
   description.address = options.address;
   if (description.address.empty()) {
-    ASSIGN_OR_RETURN(description.address, agent::local_address_towards(options.url));
+    ASSIGN_OR_RETURN(description.address, agent::local_address_towards(options.url.substr(0, options.url.find(','))));
   }
   ASSIGN_OR_RETURN(settings.facts, agent::describe_node(description, {}, clock));
+  settings.environment = agent::trust_variables(options.ca_file);
   ASSIGN_OR_RETURN(settings.warden_program, find_program("trainyard-warden"));
   return settings;
 }
@@ -216,7 +223,9 @@ int run(const Options& options) {
   if (!token.ok()) return fail(token.error());
 
   const std::string node = options.node.empty() ? host_name() : options.node;
-  const MakeClient connect = [&options] { return net::make_http_client(options.url); };
+  const Result<std::vector<std::string>> urls = adapters::agent_pool::parse_server_urls(options.url);
+  if (!urls.ok()) return fail(urls.error());
+  const MakeClient connect = adapters::agent_pool::make_failover_clients(*urls, {.ca_file = options.ca_file});
   Result<std::unique_ptr<CredentialSource>> credential =
       options.auth == "none"
           ? Result<std::unique_ptr<CredentialSource>>(std::make_unique<adapters::agent_pool::FixedCredential>(""))

@@ -30,7 +30,7 @@ Result<DatasetVersionKey> key_from(const Document& answer) {
 }  // namespace
 
 Result<DatasetVersionKey> ApiPublisher::try_publish(const data::VersionDraft& draft) const {
-  ASSIGN_OR_RETURN(const std::unique_ptr<net::HttpClient> http, net::make_http_client(settings_.api_url));
+  ASSIGN_OR_RETURN(const std::unique_ptr<net::HttpClient> http, net::make_http_client(settings_.api_url, {.ca_file = settings_.ca_file}));
   client::ApiClient api(*http, settings_.token);
   ASSIGN_OR_RETURN(const Document answer, api.post(fmt::format("/api/v1/datasets/{}/versions", net::percent_encode(draft.name)),
                                                    data::to_document(draft), draft.idempotency_key));
@@ -71,6 +71,7 @@ Result<std::unique_ptr<data::VersionPublisher>> make_publisher(const runner::Env
     return std::unique_ptr<data::VersionPublisher>(std::make_unique<FilePublisher>(environment.workdir + "/versions", clock));
   }
   ApiPublisher::Settings settings{.api_url = environment.api_url, .token = {}};
+  settings.ca_file = environment.ca_file;
   if (!environment.token_file.empty()) {
     ASSIGN_OR_RETURN(settings.token, runner::read_token(environment));
   }

@@ -18,6 +18,7 @@ class ApiPublisher final : public data::VersionPublisher {
     std::string api_url;
     std::string token;
     Duration patience = std::chrono::seconds(60);
+    std::string ca_file = {};  ///< Whom to trust with TLS; empty: whom the machine trusts.
   };
   ApiPublisher(Settings settings, runner::StopSignal& stop, const Clock& clock)
       : settings_(std::move(settings)), stop_(stop), clock_(clock) {}
