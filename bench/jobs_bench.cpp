@@ -1,6 +1,7 @@
-// Measures how many jobs a second JobService takes, leases and completes through the SQLite ledger, in one process.
-// Usage: jobs_bench [jobs] [batch] [directory] [last figure]. Prints one JSON line a figure, each with the probe of the same run: p50 and
-// p99 of append 4 KiB + fdatasync. Times are of the monotonic clock. An empty directory: one of its own. Beside the rates stands the
+// Measures how many jobs a second JobService takes, leases and completes through a ledger, in one process.
+// Usage: jobs_bench [jobs] [batch] [directory] [last figure] [--state URL]. Prints one JSON line a figure, each with the probe of the same
+// run: p50 and p99 of append 4 KiB + fdatasync. Times are of the monotonic clock. An empty directory: one of its own. With --state the
+// ledger is that one, which is empty and belongs to nobody else; without it a SQLite file in the directory. Beside the rates stands the
 // processor time of the strand and of all other threads (the ledger's) for each job, which other load on the machine changes little.
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "adapters/sqlite/sqlite_job_ledger.h"
 #include "base/file.h"
+#include "bench_ledger.h"
 #include "jobs/job_service.h"
 
 namespace trainyard {
@@ -25,7 +26,8 @@ namespace {
 constexpr std::uint64_t kSeed = 1;
 constexpr std::size_t kNodes = 64;
 constexpr std::int64_t kCoresPerNode = 64;
-constexpr std::size_t kBatchesInFlight = 4;
+/// As from many clients: enough that the next commit gathers while one is being written.
+constexpr std::size_t kBatchesInFlight = 32;
 constexpr auto kWaitMax = std::chrono::minutes(10);
 
 double seconds_between(MonotonicPoint from, MonotonicPoint to) { return std::chrono::duration<double>(to - from).count(); }
@@ -151,8 +153,8 @@ jobs::Submission submission_of(std::uint64_t number) {
 /// One life of the server: ledger, strand, service.
 class World {
  public:
-  static Result<std::unique_ptr<World>> open(const std::string& path) {
-    ASSIGN_OR_RETURN(std::unique_ptr<store::JobLedger> ledger, adapters::sqlite::make_sqlite_job_ledger({.path = path}));
+  static Result<std::unique_ptr<World>> open(const std::string& state) {
+    ASSIGN_OR_RETURN(std::unique_ptr<store::JobLedger> ledger, open_ledger(state));
     auto world = std::make_unique<World>(std::move(ledger));
     TRY(world->service.recover());
     return world;
@@ -236,8 +238,14 @@ class World {
   void count_end() {
     if (ends_wanted_ > 0 && --ends_wanted_ == 0) finish();
   }
+  /// One batch is one task of the strand, so that what others have for it comes in between.
+  void pump_soon() {
+    if (std::exchange(pumping_, true)) return;
+    strand.post([this] { pump(); });
+  }
   void pump() {
-    while (in_flight_ < kBatchesInFlight && next_ < submissions_.size()) {
+    pumping_ = false;
+    if (in_flight_ < kBatchesInFlight && next_ < submissions_.size()) {
       const auto from = submissions_.begin() + static_cast<std::ptrdiff_t>(next_);
       const auto to = from + static_cast<std::ptrdiff_t>(std::min(batch_, submissions_.size() - next_));
       std::vector<jobs::Submission> batch(std::make_move_iterator(from), std::make_move_iterator(to));
@@ -247,11 +255,12 @@ class World {
         if (!ids.ok()) fail(ids.error());
         --in_flight_;
         if (next_ < submissions_.size()) {
-          strand.post([this] { pump(); });
+          pump_soon();
         } else if (in_flight_ == 0) {
           finish();
         }
       });
+      pump_soon();
     }
   }
 
@@ -260,6 +269,7 @@ class World {
   std::size_t batch_ = 1;
   std::size_t next_ = 0;
   std::size_t in_flight_ = 0;
+  bool pumping_ = false;
   std::size_t ends_wanted_ = 0;
   double strand_begun_ = 0;
   double strand_cpu_ = 0;
@@ -294,10 +304,10 @@ Result<Probe> probe(const std::string& directory) {
   return Probe{percentile(times, 0.5), percentile(times, 0.99)};
 }
 
-void print_figure(std::string_view figure, std::string_view values, const Probe& disk) {
-  fmt::print(R"({{"bench":"jobs","figure":"{}",{},"seed":{},"probe_p50_ms":{:.3f},"probe_p99_ms":{:.3f}}})"
+void print_figure(std::string_view figure, std::string_view state, std::string_view values, const Probe& disk) {
+  fmt::print(R"({{"bench":"jobs","figure":"{}","state":"{}",{},"seed":{},"probe_p50_ms":{:.3f},"probe_p99_ms":{:.3f}}})"
              "\n",
-             figure, values, kSeed, disk.p50_ms, disk.p99_ms);
+             figure, state.substr(0, state.find(':')), values, kSeed, disk.p50_ms, disk.p99_ms);
   std::fflush(stdout);
 }
 
@@ -308,27 +318,39 @@ std::vector<jobs::Submission> submissions(std::size_t count) {
   return all;
 }
 
-Result<void> measure(const std::string& directory, std::size_t count, std::size_t batch, std::string_view last) {
+struct Options {
+  std::size_t count = 200'000;
+  std::size_t batch = 1000;
+  std::string directory;
+  std::string last;   ///< Figure after which it ends; empty: none.
+  std::string state;  ///< URL of the ledger; empty: a file in the directory.
+};
+
+Result<void> measure(const Options& options) {
+  const auto& [count, batch, directory, last, state] = options;
   ASSIGN_OR_RETURN(const Probe disk, probe(directory));
-  const std::string path = directory + "/ledger.db";
-  ASSIGN_OR_RETURN(std::unique_ptr<World> world, World::open(path));
+  ASSIGN_OR_RETURN(std::unique_ptr<World> world, World::open(state));
   ASSIGN_OR_RETURN(const Cost submitting, world->submit(submissions(count), batch));
   ASSIGN_OR_RETURN(const store::JobRecord sample, world->ledger->get(JobId(1)));
-  print_figure("submit",
+  print_figure("submit", state,
                fmt::format(R"("jobs":{},"batch":{},"body_bytes":{},{})", count, batch, sample.body.size(), submitting.text(count)), disk);
   if (last == "submit") return {};
   world.reset();
 
+  // What the submits left to be written would be waited for by the first commit of the recovery.
+  ASSIGN_OR_RETURN(const UniqueFd place, open_file(directory, O_RDONLY | O_DIRECTORY));
+  ::syncfs(place.get());
   const SystemClock clock;
   const MonotonicPoint begun = clock.monotonic_now();
-  ASSIGN_OR_RETURN(world, World::open(path));
-  print_figure("recover", fmt::format(R"("live_jobs":{},"ms":{:.1f})", count, seconds_between(begun, clock.monotonic_now()) * 1e3), disk);
+  ASSIGN_OR_RETURN(world, World::open(state));
+  print_figure("recover", state, fmt::format(R"("live_jobs":{},"ms":{:.1f})", count, seconds_between(begun, clock.monotonic_now()) * 1e3),
+               disk);
 
   if (last == "recover") return {};
 
   ASSIGN_OR_RETURN(const Cost completing, world->complete(count));
-  print_figure("lease_and_complete", fmt::format(R"("jobs":{},"slots":{},{})", count, kNodes * kCoresPerNode, completing.text(count)),
-               disk);
+  print_figure("lease_and_complete", state,
+               fmt::format(R"("jobs":{},"slots":{},{})", count, kNodes * kCoresPerNode, completing.text(count)), disk);
 
   if (last == "lease_and_complete") return {};
 
@@ -338,23 +360,33 @@ Result<void> measure(const std::string& directory, std::size_t count, std::size_
     claims.push_back(seconds * 1e3);
   }
   print_figure(
-      "claim",
+      "claim", state,
       fmt::format(R"("claims":{},"p50_ms":{:.3f},"p99_ms":{:.3f})", claims.size(), percentile(claims, 0.5), percentile(claims, 0.99)),
       disk);
   return {};
 }
 
 Result<void> run(int argc, char** argv) {
-  const auto count = static_cast<std::size_t>(argc > 1 ? std::atoll(argv[1]) : 200'000);
-  const auto batch = static_cast<std::size_t>(argc > 2 ? std::atoll(argv[2]) : 1000);
-  std::string directory = argc > 3 ? argv[3] : "";
-  if (count == 0 || batch == 0) return invalid_argument("bench.size", "there is at least one job, and one in a batch");
-  const bool temporary = directory.empty();
-  if (temporary) {
-    ASSIGN_OR_RETURN(directory, make_temporary_directory("trainyard-jobs-bench-"));
+  Options options;
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (const auto state = std::find(words.begin(), words.end(), "--state"); state != words.end()) {
+    if (state + 1 == words.end()) return invalid_argument("bench.state", "--state takes a URL");
+    options.state = *(state + 1);
+    words.erase(state, state + 2);
   }
-  const Result<void> measured = measure(directory, count, batch, argc > 4 ? argv[4] : "");
-  if (temporary) TRY(remove_tree(directory));
+  words.resize(4);
+  if (!words[0].empty()) options.count = static_cast<std::size_t>(std::atoll(words[0].c_str()));
+  if (!words[1].empty()) options.batch = static_cast<std::size_t>(std::atoll(words[1].c_str()));
+  options.directory = words[2];
+  options.last = words[3];
+  if (options.count == 0 || options.batch == 0) return invalid_argument("bench.size", "there is at least one job, and one in a batch");
+  const bool temporary = options.directory.empty();
+  if (temporary) {
+    ASSIGN_OR_RETURN(options.directory, make_temporary_directory("trainyard-jobs-bench-"));
+  }
+  if (options.state.empty()) options.state = "sqlite://" + options.directory + "/ledger.db";
+  const Result<void> measured = measure(options);
+  if (temporary) TRY(remove_tree(options.directory));
   return measured;
 }
 

@@ -10,12 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "adapters/postgres/postgres_job_ledger.h"
-#include "adapters/redis/redis_job_ledger.h"
-#include "adapters/sqlite/sqlite_job_ledger.h"
 #include "base/file.h"
 #include "base/time.h"
-#include "store/state_url.h"
+#include "bench_ledger.h"
 
 namespace trainyard {
 namespace {
@@ -82,19 +79,6 @@ struct Options {
   std::string directory;
   std::string state;
 };
-
-Result<std::unique_ptr<store::JobLedger>> open_ledger(const std::string& state) {
-  ASSIGN_OR_RETURN(const store::StateUrl url, store::parse_state_url(state));
-  switch (url.kind) {
-    case store::StateKind::kSqlite:
-      return adapters::sqlite::make_sqlite_job_ledger({.path = url.path});
-    case store::StateKind::kPostgres:
-      return adapters::postgres::make_postgres_job_ledger({.url = state});
-    case store::StateKind::kRedis:
-      return adapters::redis::make_redis_job_ledger({.url = state});
-  }
-  return internal_error("bench.state", "a kind of ledger is unknown here");
-}
 
 /// A ledger that holds nothing yet.
 Result<std::unique_ptr<store::JobLedger>> open_empty_ledger(const std::string& state) {

@@ -1,6 +1,8 @@
 // Offers job submits to a running server from many connections and says what came of them. Prints one JSON line.
 //
-// usage: submit_load --port P --token-file F [--connections 8] [--rate R] [--seconds 10] [--batch 1] [--hold 1]
+// usage: submit_load --port P --token-file F [--connections 8] [--rate R] [--seconds 10] [--batch 1] [--wait DURATION]
+//
+// The jobs are held, or with --wait they may wait so long for room and are over then, so that they do not pile up.
 //
 // Without --rate each connection sends its next request when the last one was answered. With it R requests a second are offered whether or
 // not they are answered: those that find no free connection are counted as `unsent`. Goodput counts jobs that were acknowledged.
@@ -35,6 +37,7 @@ struct Options {
   double rate = 0;
   double seconds = 10;
   int batch = 1;
+  std::string wait;
 };
 
 struct Counts {
@@ -58,9 +61,11 @@ struct Client {
 double ms_between(MonotonicPoint from, MonotonicPoint to) { return std::chrono::duration<double, std::milli>(to - from).count(); }
 
 std::string request_text(const Options& options) {
+  const std::string waiting = options.wait.empty() ? R"("hold":true})" : fmt::format(R"("limits":{{"queue":"{}"}}}})", options.wait);
   const std::string spec =
       R"({"command":["python3","train.py","--epochs","10","--seed","17"],"name":"load","resources":{"cpu":"2","memory":"1GiB"},)"
-      R"("env":{"DATASET":"fashion","MODE":"quick"},"labels":{"team":"vision","project":"digits","owner":"nobody"},"hold":true})";
+      R"("env":{"DATASET":"fashion","MODE":"quick"},"labels":{"team":"vision","project":"digits","owner":"nobody"},)" +
+      waiting;
   std::string body = spec;
   if (options.batch > 1) {
     body = R"({"jobs":[)" + spec;
@@ -105,11 +110,14 @@ class Load {
 
  private:
   void offer() {
-    for (std::size_t tried = 0; tried < clients_.size(); ++tried) {
-      next_ = (next_ + 1) % clients_.size();
-      if (!clients_[next_].busy) return begin(next_);
+    // With none idle there is nothing to look for: the machine's time belongs to the server.
+    if (busy_ == clients_.size()) {
+      ++counts_.unsent;
+      return;
     }
-    ++counts_.unsent;
+    do next_ = (next_ + 1) % clients_.size();
+    while (clients_[next_].busy);
+    begin(next_);
   }
 
   bool connect(std::size_t index) {
@@ -131,6 +139,7 @@ class Load {
   void begin(std::size_t index) {
     Client& client = clients_[index];
     client.busy = true;
+    ++busy_;
     client.sent = 0;
     client.answer.clear();
     client.begun = clock_.monotonic_now();
@@ -140,7 +149,10 @@ class Load {
 
   void fail(Client& client) {
     if (client.socket >= 0) ::close(client.socket);
-    if (client.busy) ++counts_.broken;
+    if (client.busy) {
+      ++counts_.broken;
+      --busy_;
+    }
     client = {};
   }
 
@@ -162,7 +174,7 @@ class Load {
       if (count > 0) client.answer.append(buffer.data(), static_cast<std::size_t>(count));
       const bool done = client.busy && finish(client);
       if (count <= 0) {
-        client.busy = client.busy && !done;
+        if (done) client.busy = false;
         return fail(client);
       }
     }
@@ -185,6 +197,7 @@ class Load {
     if ((status == 429 || status == 503) && head.find("retry-after:") == std::string::npos) ++counts_.without_retry_after;
     const bool closes = head.find("connection: close") != std::string::npos || client.sent < request_.size();
     client.busy = false;
+    --busy_;
     if (closes) fail(client);
     return true;
   }
@@ -207,6 +220,7 @@ class Load {
   int epoll_;
   std::vector<Client> clients_;
   std::size_t next_ = 0;
+  std::size_t busy_ = 0;
   Counts counts_;
 };
 
@@ -225,13 +239,15 @@ Result<Options> parse(int argc, char** argv) {
     if (name == "--connections") options.connections = std::atoi(value);
     if (name == "--rate") options.rate = std::atof(value);
     if (name == "--seconds") options.seconds = std::atof(value);
+    if (name == "--wait") options.wait = value;
     if (name == "--batch") options.batch = std::atoi(value);
     if (name != "--token-file") continue;
     ASSIGN_OR_RETURN(options.token, read_file(value, 4096));
     while (!options.token.empty() && options.token.back() == '\n') options.token.pop_back();
   }
   if (options.port <= 0 || options.connections <= 0 || options.batch <= 0) {
-    return invalid_argument("usage", "usage: submit_load --port P --token-file F [--connections N] [--rate R] [--seconds S] [--batch B]");
+    return invalid_argument("usage",
+                            "usage: submit_load --port P --token-file F [--connections N] [--rate R] [--seconds S] [--batch B] [--wait D]");
   }
   return options;
 }

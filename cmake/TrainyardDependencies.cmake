@@ -24,6 +24,14 @@ plain_library(xxHash::xxhash xxhash.h xxhash)
 plain_library(Zstd::zstd zstd.h zstd)
 plain_library(Hiredis::hiredis hiredis/hiredis.h hiredis)
 
+# The allocator of the server: what its strand makes in thousands at a time other threads free, which with that of libc takes more time than
+# all the rest (docs/performance.md). Sanitizers bring one of their own.
+add_library(Jemalloc::jemalloc INTERFACE IMPORTED GLOBAL)
+if(NOT TRAINYARD_SANITIZE)
+  find_library(jemalloc_library jemalloc REQUIRED)
+  target_link_libraries(Jemalloc::jemalloc INTERFACE "${jemalloc_library}")
+endif()
+
 if(TRAINYARD_BUILD_TESTS)
   find_package(GTest 1.12 REQUIRED)
   find_package(benchmark QUIET)

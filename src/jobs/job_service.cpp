@@ -103,6 +103,7 @@ Result<void> JobService::recover() {
   make_elements_of_all();
   drain_nodes();
   recovered_ = true;
+  committed_at_ = deps_.clock.monotonic_now();  // The ledger is known to be ours.
   request_plan();
   return {};
 }

@@ -1,4 +1,6 @@
 #pragma once
+#include <functional>
+
 #include "track/artifact_repository.h"
 #include "track/experiment_repository.h"
 #include "track/metric_store.h"
@@ -18,7 +20,8 @@ class Tracking {
     const Clock& clock;
   };
   explicit Tracking(Deps deps)
-      : experiments_(deps.database, deps.clock),
+      : deps_(deps),
+        experiments_(deps.database, deps.clock),
         runs_({.database = deps.database, .metrics = metrics_, .clock = deps.clock}),
         models_(deps.database, deps.clock),
         artifacts_(deps.database, deps.objects, deps.clock) {}
@@ -30,7 +33,11 @@ class Tracking {
   ModelRegistry& models() { return models_; }
   ArtifactRepository& artifacts() { return artifacts_; }
 
+  /// Runs `work` with a tracking whose writes are one transaction of the database. Any of them that fails undoes all.
+  Result<void> together(const std::function<Result<void>(Tracking&)>& work);
+
  private:
+  Deps deps_;
   BlockMetricStore metrics_;
   ExperimentRepository experiments_;
   RunRepository runs_;

@@ -6,6 +6,7 @@
 
 #include "adapters/agent_pool/http_link.h"
 #include "base/document.h"
+#include "base/failpoint.h"
 #include "base/file.h"
 
 namespace trainyard::adapters::agent_pool {
@@ -79,7 +80,9 @@ Result<StoredCredential> join(const AgentCredential::Settings& settings, const A
   fresh.pool = (*answer)["pool"].text();
   for (const auto& [name, value] : (*answer)["labels"].members()) fresh.labels[name] = value.text();
   ASSIGN_OR_RETURN(fresh, credential_in(*answer, std::move(fresh), deps.clock.now()));
+  FAILPOINT("credential.before_save");
   TRY(write_file_durably(path_of(settings.data_dir), to_text(fresh)));
+  FAILPOINT("credential.after_save");
   deps.log.write({LogLevel::kInfo, "agent.joined", {{"node", settings.node}}});
   return fresh;
 }

@@ -144,6 +144,7 @@ void AgentPool::try_release(const AttemptKey& attempt) {
                                              first.rank, first_node.text));
   }
   const std::uint16_t port = nodes_.at(first_node).wanted.at(first).port;
+  if (!hit_failpoint("pool.before_gang_release").ok()) return;
   barriers_.erase(found);
   for (const auto& [rank, name] : barrier.ranks) {
     Node& node = nodes_.at(name);
@@ -152,7 +153,10 @@ void AgentPool::try_release(const AttemptKey& attempt) {
     desired.launch.env["MASTER_ADDR"] = address;
     if (port != 0) desired.launch.env["MASTER_PORT"] = std::to_string(port);
   }
-  for (const auto& [rank, name] : barrier.ranks) changed(nodes_.at(name));
+  for (const auto& [rank, name] : barrier.ranks) {
+    changed(nodes_.at(name));
+    (void)hit_failpoint("pool.after_rank_release");
+  }
 }
 
 /// The gang has failed to start: what was prepared is withdrawn. What a server before this one released goes on until it is stopped.
@@ -240,11 +244,16 @@ void AgentPool::forget(const AttemptKey& attempt) {
   });
 }
 
+/// The answer comes as a task of its own: what else the same commit launches or lets go is in it.
 void AgentPool::changed(Node& node) {
   ++node.version;
-  std::vector<std::uint64_t> waiting;
-  for (const auto& [id, entry] : node.waiting) waiting.push_back(id);
-  for (const std::uint64_t id : waiting) answer(node, id);
+  if (node.waiting.empty() || std::exchange(node.answers_soon, true)) return;
+  deps_.strand.post([this, alive = alive_, name = node.view.name] {
+    if (!*alive) return;
+    Node& changed = nodes_.at(name);
+    changed.answers_soon = false;
+    while (!changed.waiting.empty()) answer(changed, changed.waiting.begin()->first);
+  });
 }
 
 exec::DesiredState AgentPool::desired_of(const Node& node, const std::set<RankKey>& known) const {
@@ -381,6 +390,7 @@ void AgentPool::observe(Node& node, const exec::NodeObservation& observation) {
     wanted.failed = wanted.failed || (seen.exit && (seen.exit->code != 0 || !seen.exit->launch_error.empty()));
     wanted.seen_boot = observation.boot_id;
     if (observer_ == nullptr || seen.phase == Phase::kStarting) continue;
+    if (!seen.limited_by.empty()) observer_->on_rank_limited(seen.rank, seen.limited_by);
     if (!seen.exit || seen.exit->launch_error.empty()) observer_->on_rank_running(seen.rank, seen.started_at);
     if (seen.exit) observer_->on_rank_exited(seen.rank, *seen.exit);
   }

@@ -101,6 +101,7 @@ class AgentPool final : public exec::ExecutionBackend {
     std::string wanted_reason;
     bool leaving = false;
     std::uint64_t version = 0;
+    bool answers_soon = false;  ///< Those that wait are answered by a task that is posted.
     MonotonicPoint lease_ends;
     std::map<RankKey, Wanted> wanted;
     std::map<std::uint64_t, Waiting> waiting;

@@ -57,18 +57,22 @@ class AgentPoolTest : public ::testing::Test {
   exec::DesiredState last;
 };
 
-TEST_F(AgentPoolTest, waiting_sync_is_answered_at_once_by_a_launch) {
+TEST_F(AgentPoolTest, waiting_sync_is_answered_at_once_by_what_is_launched_together) {
   wait_for_change(current_version(), 5s);
   EXPECT_EQ(answers, 0);
   world.pool.launch(one_rank(1, "a"));
+  world.pool.launch(one_rank(2, "a"));
+  world.strand.run_ready();
   EXPECT_EQ(answers, 1);
-  ASSERT_EQ(last.ranks.size(), 1u);
+  ASSERT_EQ(last.ranks.size(), 2u);
   EXPECT_EQ(last.ranks[0].launch.rank.attempt.job, JobId(1));
+  EXPECT_EQ(last.ranks[1].launch.rank.attempt.job, JobId(2));
 }
 
 TEST_F(AgentPoolTest, waiting_sync_is_not_answered_by_changes_of_other_nodes) {
   wait_for_change(current_version(), 5s);
   world.pool.launch(one_rank(1, "b"));
+  world.strand.run_ready();
   EXPECT_EQ(answers, 0);
 }
 

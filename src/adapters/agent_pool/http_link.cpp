@@ -6,6 +6,9 @@ namespace trainyard::adapters::agent_pool {
 namespace {
 
 constexpr Duration kPatience = std::chrono::seconds(15);
+/// Beyond what the server was asked to wait. With that less than a lease: a server that hangs and is replaced must not cost the node its
+/// ranks.
+constexpr Duration kSyncPatience = std::chrono::seconds(5);
 
 std::string rank_target(const RankKey& rank, std::string_view what) {
   return fmt::format("/api/v1/agents/ranks/{}/{}/{}/{}", rank.attempt.job.value, rank.attempt.attempt.value, rank.rank, what);
@@ -59,7 +62,7 @@ Result<Document> HttpLink::exchange(std::string method, std::string target, std:
 Result<exec::DesiredState> HttpLink::sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait) {
   const std::string target =
       fmt::format("/api/v1/agents/{}/sync?seen={}&wait_us={}", net::percent_encode(observation.node.text), seen_version, wait.count());
-  ASSIGN_OR_RETURN(const Document state, exchange("POST", target, to_json(exec::to_document(observation)), wait + kPatience));
+  ASSIGN_OR_RETURN(const Document state, exchange("POST", target, to_json(exec::to_document(observation)), wait + kSyncPatience));
   return exec::desired_state_from(state);
 }
 

@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "adapters/agent_pool/agent_pool.h"
+#include "agent/agent.h"
 #include "net/http_server.h"
 #include "net/testing/fake_responder.h"
 
@@ -50,6 +52,36 @@ TEST_F(HttpLinkTest, errors_keep_their_category_and_id_over_the_wire) {
 TEST_F(HttpLinkTest, server_that_is_gone_is_unavailable) {
   server.reset();
   EXPECT_EQ(answered({}).category, Category::kUnavailable);
+}
+
+/// Notes how long it is to wait, and finds nobody.
+class PatientClient final : public net::HttpClient {
+ public:
+  explicit PatientClient(Duration& patience) : patience_(patience) {}
+  Result<net::Response> send(const net::ClientRequest& request) override {
+    patience_ = request.timeout;
+    return unavailable("net.connect", "nobody there");
+  }
+  Result<net::Response> stream(const net::ClientRequest& request, const std::function<bool(std::string_view)>&) override {
+    return send(request);
+  }
+
+ private:
+  Duration& patience_;
+};
+
+// A server may hang and be replaced: the next report must come before the lease that the new one gave is over.
+TEST(HttpLink, report_waits_less_than_a_lease_for_its_answer) {
+  Duration patience{0};
+  FixedCredential credential{"token"};
+  const auto connect = [&patience]() -> Result<std::unique_ptr<net::HttpClient>> {
+    return std::unique_ptr<net::HttpClient>(std::make_unique<PatientClient>(patience));
+  };
+  HttpLink link(connect, credential);
+  const agent::AgentSettings settings;
+  EXPECT_FALSE(link.sync({}, 0, settings.poll_wait).ok());
+  EXPECT_LE(patience, AgentPoolSettings().lease * 2 / 3);
+  EXPECT_GT(patience, settings.poll_wait);
 }
 
 }  // namespace

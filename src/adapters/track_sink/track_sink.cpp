@@ -59,4 +59,11 @@ Result<void> TrackSink::end_run(const RunId& run, std::string_view status, TimeP
   return unless_deleted(tracking_.runs().update(run, {*parsed, millis(ended_at), std::nullopt}));
 }
 
+Result<void> TrackSink::together(const std::function<Result<void>(jobs::AttemptSink&)>& work) {
+  return tracking_.together([&work](track::Tracking& inside) {
+    TrackSink sink(inside);
+    return work(sink);
+  });
+}
+
 }  // namespace trainyard::adapters::track_sink

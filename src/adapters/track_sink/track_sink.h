@@ -15,6 +15,7 @@ class TrackSink final : public jobs::AttemptSink {
   Result<void> start_run(const jobs::RunStart& start) override;
   Result<void> record_metrics(const RunId& run, AttemptNumber attempt, const std::vector<jobs::MetricPoint>& points) override;
   Result<void> end_run(const RunId& run, std::string_view status, TimePoint ended_at) override;
+  Result<void> together(const std::function<Result<void>(jobs::AttemptSink&)>& work) override;
 
  private:
   track::Tracking& tracking_;

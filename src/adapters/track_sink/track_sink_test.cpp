@@ -70,6 +70,26 @@ TEST_F(TrackSinkTest, later_attempt_replaces_the_steps_it_repeats) {
   EXPECT_EQ(tracking.runs().get(run)->info.status, track::RunStatus::kRunning);
 }
 
+TEST_F(TrackSinkTest, writes_that_are_made_together_all_count_or_none) {
+  const RunId other{"00000000000000010000000000000012"};
+  const jobs::RunStart first{run, JobId{17}, "a", "train", "", false, time_from_micros(1)};
+  const jobs::RunStart second{other, JobId{18}, "b", "train", "", false, time_from_micros(1)};
+  const Result<void> failed = sink.together([&](jobs::AttemptSink& all) -> Result<void> {
+    TRY(all.start_run(first));
+    return unavailable("test.failed", "after the first");
+  });
+  EXPECT_EQ(failed.error().id, "test.failed");
+  EXPECT_FALSE(tracking.runs().get(run).ok());
+  const Result<void> done = sink.together([&](jobs::AttemptSink& all) -> Result<void> {
+    TRY(all.start_run(first));
+    TRY(all.start_run(second));
+    return all.end_run(run, "FINISHED", time_from_micros(8'000'000));
+  });
+  ASSERT_TRUE(done.ok());
+  EXPECT_EQ(tracking.runs().get(run)->info.status, track::RunStatus::kFinished);
+  EXPECT_EQ(tracking.runs().get(other)->info.status, track::RunStatus::kRunning);
+}
+
 TEST_F(TrackSinkTest, bad_key_is_stored_under_a_good_one) {
   start();
   ASSERT_TRUE(record(1, {point("a!b/../c", 1, 1, 1), point("", 2, 1, 1)}).ok());

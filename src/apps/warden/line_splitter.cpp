@@ -24,6 +24,13 @@ std::string redact(std::string_view text, std::string_view secret) {
   return clean;
 }
 
+/// The line of a metric with the member "time_us".
+std::string with_time(std::string_view line, TimePoint time) {
+  const std::string member = fmt::format(",\"time_us\":{}}}", micros(time));
+  const std::size_t end = line.rfind('}');
+  return line.size() + member.size() <= exec::kSpoolLineMax ? std::string(line.substr(0, end)) + member : std::string(line);
+}
+
 bool holds(std::string_view text, std::string_view secret) { return !secret.empty() && text.find(secret) != std::string_view::npos; }
 
 }  // namespace
@@ -73,7 +80,8 @@ void EventSplitter::take(std::string_view line, Output& output) const {
   const std::string clean = holds(line, secret_) ? redact(line, secret_) : std::string(line);
   const Result<Document> event = parse_json(clean);
   if (event.ok() && event->is_object()) {
-    output.lines += clean;
+    const bool stamp = output.now && (*event)["event"].text() == "metric" && event->find("time_us") == nullptr;
+    output.lines += stamp ? with_time(clean, *output.now) : clean;
     output.lines += '\n';
     return;
   }

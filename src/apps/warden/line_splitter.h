@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,8 @@ class EventSplitter {
   struct Output {
     std::string lines;                  ///< Accepted lines, each with its newline.
     std::vector<std::string> rejected;  ///< One sentence for each rejected line.
+    /// When the bytes came. A metric that names no time gets this one, so that it is the same point however often it is sent.
+    std::optional<TimePoint> now = {};
   };
   void feed(std::string_view bytes, Output& output);
   /// The stream has ended: what waits is a line.

@@ -95,6 +95,13 @@ TEST(EventSplitter, line_over_the_limit_is_dropped_once_and_the_next_one_passes)
   EXPECT_EQ(output.rejected.size(), 1u);
 }
 
+TEST(EventSplitter, metric_without_a_time_gets_that_of_its_arrival_and_others_stay) {
+  EventSplitter splitter("");
+  EventSplitter::Output output{.lines = {}, .rejected = {}, .now = time_from_micros(7)};
+  splitter.feed("{\"event\":\"metric\",\"step\":1} \n{\"event\":\"metric\",\"time_us\":3}\n{\"event\":\"ready\"}\n", output);
+  EXPECT_EQ(output.lines, "{\"event\":\"metric\",\"step\":1,\"time_us\":7}\n{\"event\":\"metric\",\"time_us\":3}\n{\"event\":\"ready\"}\n");
+}
+
 TEST(EventSplitter, secret_in_an_event_is_replaced) {
   EventSplitter splitter("t0ken");
   EventSplitter::Output output;

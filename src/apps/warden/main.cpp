@@ -179,6 +179,7 @@ Result<void> serve(const Options& options, UniqueFd& ready) {
   block_signals();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   raise_descriptor_limit();
+  go_before_ranks();
 
   const SystemClock clock;
   ASSIGN_OR_RETURN(EventLoop loop, EventLoop::make(clock));

@@ -78,7 +78,7 @@ void RankOutput::take(std::size_t index, std::string_view bytes) {
     if (log_splitter_.has_partial()) flush_partial_later();
     return;
   }
-  EventSplitter::Output output;
+  EventSplitter::Output output{.lines = {}, .rejected = {}, .now = now};
   event_splitter_.feed(bytes, output);
   events_pending_ += output.lines;
   for (const std::string& sentence : output.rejected) log_splitter_.note(sentence, now, log_pending_);
@@ -89,7 +89,7 @@ void RankOutput::end_pipe(std::size_t index) {
   pipes_[index] = {};
   const TimePoint now = deps_.clock.now();
   if (index == kEventsPipe) {
-    EventSplitter::Output output;
+    EventSplitter::Output output{.lines = {}, .rejected = {}, .now = now};
     event_splitter_.finish(output);
     events_pending_ += output.lines;
     for (const std::string& sentence : output.rejected) log_splitter_.note(sentence, now, log_pending_);

@@ -108,6 +108,7 @@ Result<void> RankProcess::launch(const exec::RankLaunch& request) {
   if (!limits_->sees_oom()) oom_kills_before_ = oom_kill_count();
   FAILPOINT("warden.before_spawn");
   port_.release();
+  started_from_ = exec::boot_ticks();
   ASSIGN_OR_RETURN(const SpawnedRank spawned, spawn_rank(request.argv, rank_environment(request, deps_.environment, *files_),
                                                          workdir_of(request, deps_.environment.data_dir), ends, limits_->child()));
   pid_ = spawned.pid;
@@ -144,7 +145,7 @@ Result<void> RankProcess::watch_leader() {
   FAILPOINT("warden.after_fork");
   pidfd_.reset(::pidfd_open(pid_, 0));
   if (!pidfd_.valid()) return system_error(errno, "pidfd_open", "");
-  TRY(deps_.groups.add(pid_));
+  TRY(deps_.groups.add(pid_, started_from_));
   FAILPOINT("warden.after_spawn");
   ASSIGN_OR_RETURN(leader_watch_, deps_.loop.watch(pidfd_.get(), EPOLLIN, [this](std::uint32_t) { on_leader_exit(); }));
   return {};

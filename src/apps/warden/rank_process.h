@@ -110,6 +110,7 @@ class RankProcess {
   SpoolShare share_;
   std::unique_ptr<RankOutput> output_;
   pid_t pid_ = 0;
+  std::uint64_t started_from_ = 0;  ///< Clock ticks since boot, before it was started.
   UniqueFd pidfd_;
   WatchId leader_watch_;
   TimerId stop_timer_;

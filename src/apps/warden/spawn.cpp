@@ -26,6 +26,8 @@ constexpr std::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/s
 constexpr std::string_view kOomScore = "500";
 
 rlimit g_descriptor_limit{};  // As it was when the warden started; written once, before the first rank.
+int g_nice = 0;               // The same.
+constexpr int kNicerThanRanks = 10;
 
 std::string value_or(const std::map<std::string, std::string>& values, const std::string& name, std::string_view fallback) {
   const auto found = values.find(name);
@@ -95,6 +97,7 @@ void enter_limits(const ChildLimits& limits, ChildFailure& failure) {
   }
   if (::chdir(plan.workdir) != 0) fail_child(failure, Step::kWorkdir, errno);
 
+  ::setpriority(PRIO_PROCESS, 0, g_nice);
   int error_number = ENOENT;
   for (const char* program : plan.programs) {
     ::execve(program, plan.argv.data(), plan.environment.data());
@@ -236,6 +239,13 @@ void raise_descriptor_limit() {
   rlimit raised = g_descriptor_limit;
   raised.rlim_cur = raised.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &raised);
+}
+
+void go_before_ranks() {
+  errno = 0;
+  g_nice = ::getpriority(PRIO_PROCESS, 0);
+  if (g_nice == -1 && errno != 0) g_nice = 0;
+  ::setpriority(PRIO_PROCESS, 0, g_nice - kNicerThanRanks);  // Where that is not allowed, ranks compete with their warden.
 }
 
 Result<SpawnedRank> spawn_rank(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment,

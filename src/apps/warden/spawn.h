@@ -37,6 +37,9 @@ Result<void> find_rank_program(const std::vector<std::string>& argv, const std::
 Result<void> reserve_low_descriptors();
 /// Raises the soft limit of open files to the hard one; ranks get the old soft limit back.
 void raise_descriptor_limit();
+/// Where it is allowed to, takes precedence over the ranks for the warden and for a child until it execs: on a machine whose ranks use
+/// every core each start would wait behind them.
+void go_before_ranks();
 
 struct SpawnedRank {
   pid_t pid = 0;

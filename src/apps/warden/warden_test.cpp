@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 TEST_F(WardenTest, program_that_ends_leaves_its_code_output_and_events) {
   WardenConnection& node = start_warden();
-  node.send(exec::start_request(shell_launch(kRank, R"(echo out; echo err >&2; echo '{"event":"metric","value":1}' >&3; exit 3)")));
+  node.send(exec::start_request(shell_launch(kRank, R"(echo out; echo err >&2; echo '{"event":"ready","url":"u"}' >&3; exit 3)")));
   const exec::RankExit exit = node.wait_for_exit(kRank);
   EXPECT_EQ(exit.code, 3);
   EXPECT_EQ(exit.signal, 0);
@@ -28,7 +28,7 @@ TEST_F(WardenTest, program_that_ends_leaves_its_code_output_and_events) {
   const auto log = read_log(paths(kRank).log);
   EXPECT_EQ(text_of_stream(log, exec::kStdoutStream), "out\n");
   EXPECT_EQ(text_of_stream(log, exec::kStderrStream), "err\n");
-  EXPECT_EQ(read_file(paths(kRank).events).value(), "{\"event\":\"metric\",\"value\":1}\n");
+  EXPECT_EQ(read_file(paths(kRank).events).value(), "{\"event\":\"ready\",\"url\":\"u\"}\n");
   const auto record = exec::exit_record_from(read_file(paths(kRank).exit_record).value());
   ASSERT_TRUE(record.ok());
   EXPECT_EQ(record->exit.code, 3);
