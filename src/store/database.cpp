@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/failpoint.h"
+
 namespace trainyard::store {
 namespace {
 
@@ -96,6 +98,7 @@ Result<void> migrate(Database& database, std::string_view component, const std::
   for (const Migration& migration : migrations) {
     if (migration.number <= newest) continue;
     Result<void> applied = database.write([&](Connection& connection) { return apply(connection, component, migration); });
+    if (applied.ok()) applied = hit_failpoint("database.after_migration");
     if (!applied.ok()) return std::move(applied).error().with_context(fmt::format("migrating {} to step {}", component, migration.number));
   }
   return {};

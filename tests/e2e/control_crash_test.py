@@ -66,15 +66,16 @@ class Day:
         self.restarts += 1
         self.server.restart()
 
-    def ask(self, method, path, body=None, again=(), token=None, headers=None):
-        """The answer, however often the server must be started for it. `again`: statuses that a repeated request may get too."""
+    def ask(self, method, path, body=None, again=(), token=None, headers=None, missing=False):
+        """The answer, however often the server must be started for it. `again`: statuses that a repeated request may get too; `missing`:
+        what is not there is an answer as well."""
         for tries in range(4):
             try:
                 status, answer = self.server.call(method, path, body, headers, token=token, timeout=20)
             except (OSError, http.client.HTTPException):
                 self.revive()
                 continue
-            if status < 300 or (tries > 0 and status in again):
+            if status < 300 or (tries > 0 and status in again) or (missing and status == 404):
                 return answer
             # A node is not known until its first report.
             if status in (404, 409) and isinstance(answer, dict) and answer.get("code") in ("node.unknown", "spec.impossible_resources"):
@@ -98,6 +99,9 @@ class Day:
 
     def job(self, name):
         return self.ask("GET", f"/api/v1/jobs/{self.jobs[name]}")
+
+    def words_of_log(self, name):
+        return self.ask("GET", f"/api/v1/jobs/{self.jobs[name]}/logs").split()
 
     def join_second(self):
         """A machine joins with a token that is good once. Where the answer was lost the token is spent: then there is a new one."""
@@ -180,7 +184,7 @@ class ControlCrashTest(unittest.TestCase):
             day.ask("POST", "/api/v1/jobs:batch", {"jobs": jobs})
 
     def check_access(self, day, kept, gone):
-        self.assertEqual(day.server.call("GET", "/api/v1/jobs", token=kept["secret"])[0], 200)
+        day.ask("GET", "/api/v1/jobs", token=kept["secret"])
         self.assertEqual(day.server.call("GET", "/api/v1/jobs", token=gone["secret"])[0], 401, "a revoked token is good again")
         self.assertEqual(day.ask("GET", "/api/v1/users/ann")["grants"], [{"namespace": "vision", "role": "operator"}])
         issued = [record["action"] for record in day.ask("GET", "/api/v1/audit")["records"] if record["action"].startswith("token.issue")]
@@ -190,14 +194,15 @@ class ControlCrashTest(unittest.TestCase):
     def check_jobs(self, day):
         expected = {"fails": "FAILED", "never": "CANCELLED", "cancelled": "CANCELLED"}
         for name in day.jobs:
-            ended = day.server.wait(day.jobs[name])
+            wait_until(lambda name=name: day.job(name)["state"] in ENDED, timeout=30, what="the end of " + name)
+            ended = day.job(name)
             self.assertEqual(ended["state"], expected.get(name, "SUCCEEDED"), f"{name}: {ended['reason']}")
             self.assertLessEqual(ended["attempt"], 1, f"{name} was started again: {ended['reason']}")
             events = [event["type"] for event in day.ask("GET", f"/api/v1/jobs/{day.jobs[name]}/events?limit=1000")["events"]]
             self.assertEqual(sum(event.upper() in ENDED for event in events), 1, f"{name} ends once: {events}")
             if name in ("held", "parked"):
                 self.assertLess(events.index("released"), events.index("starting" if "starting" in events else "launching"), events)
-        self.assertEqual(day.server.logs(day.jobs["healthy"]).split(), self.pid, "the job that ran was left alone")
+        self.assertEqual(day.words_of_log("healthy"), self.pid, "the job that ran was left alone")
         elements = day.ask("GET", f"/api/v1/jobs?array={day.jobs['array']}&limit=100")["jobs"]
         self.assertEqual(sorted(element["array_index"] for element in elements), list(range(ELEMENTS)))
         self.assertEqual({(element["state"], element["attempt"]) for element in elements}, {("SUCCEEDED", 1)})
@@ -209,7 +214,7 @@ class ControlCrashTest(unittest.TestCase):
         wait_until(lambda: sum(row["jobs"] for row in day.ask("GET", "/api/v1/usage?by=queue")["usage"]) == ended, what="the history")
         for name, status in (("metrics", "FINISHED"), ("fails", "FAILED"), ("cancelled", "KILLED"), ("gang", "FINISHED")):
             run = day.job(name)["links"]["run"]
-            wait_until(lambda run=run, status=status: day.server.call("GET", run)[1].get("status") == status, what=f"the run of {name}")
+            wait_until(lambda run=run, status=status: day.ask("GET", run, missing=True).get("status") == status, what=f"the run of {name}")
         points = day.ask("GET", day.job("metrics")["links"]["run"] + "/metrics?key=loss")["points"]
         self.assertEqual([point["step"] for point in points], list(range(1, METRICS + 1)))
 
@@ -220,7 +225,7 @@ class ControlCrashTest(unittest.TestCase):
         day.ask("POST", "/api/v1/nodes/second/cordon", {"reason": "repair"})
         self.assertEqual(day.ask("GET", "/api/v1/nodes/second")["state"], "cordoned")
         self.submit_jobs(day)
-        self.pid = wait_until(lambda: day.server.logs(day.jobs["healthy"]).split(), what="the pid")
+        self.pid = wait_until(lambda: day.words_of_log("healthy"), what="the pid")
         if long_log:
             self.fill_log_of_ledger(day)
         day.ask("POST", "/api/v1/nodes/second/uncordon", {})

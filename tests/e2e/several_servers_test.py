@@ -130,7 +130,8 @@ class SeveralServersTest(unittest.TestCase):
             made = 0
             while not stop.is_set():
                 key = f"{ran.name}-{number}-{made}"
-                body = {"command": ["sh", "-c", f"echo $TRAINYARD_ATTEMPT >> {ran}/{key}; sleep 0.3"], "name": key, "resources": {"cpu": "50m"}}
+                command = ["sh", "-c", f"echo $TRAINYARD_ATTEMPT >> {ran}/{key}; sleep 0.3"]
+                body = {"command": command, "name": key, "resources": {"cpu": "50m"}}
                 with contextlib.suppress(OSError, urllib.error.URLError):
                     status, answer = pair[number % 2].call("POST", "/api/v1/jobs", body, {"Idempotency-Key": key}, timeout=10)
                     if status == 201:

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "jobs/dependencies.h"
+
 namespace trainyard::sim_test {
 
 using namespace std::chrono_literals;
@@ -22,7 +24,30 @@ Clients::Clients(World& world, SimServer& server, Settings settings) : world_(wo
         cancel(i);
       });
     }
+    plan_changes(i);
   }
+}
+
+void Clients::plan_changes(std::size_t index) {
+  Client& client = clients_[index];
+  const auto some_time = [this] { return world_.between(0s, settings_.arrival_max * 2); };
+  if (index > 0 && world_.one_in(4)) client.waits_for = world_.rng.below(index);
+  client.wants_release = client.spec.hold;
+  if (!client.spec.hold && world_.one_in(5)) {
+    world_.after(some_time(), [this, index] {
+      if (!world_.faults) return;
+      clients_[index].wants_hold = clients_[index].wants_release = true;
+      hold(index);
+    });
+  }
+  if (client.spec.hold) world_.after(some_time(), [this, index] { release(index); });
+  if (world_.one_in(5)) {
+    world_.after(some_time(), [this, index, priority = world_.number(-3, 3)] {
+      clients_[index].priority = priority;
+      set_priority(index);
+    });
+  }
+  if (world_.one_in(5)) world_.after(some_time(), [this, index] { preempt(index); });
 }
 
 JobSpec Clients::draw_spec() {
@@ -41,6 +66,9 @@ JobSpec Clients::draw_spec() {
   if (world_.one_in(8)) spec.limits.total = world_.between(5s, 60s);
   if (world_.one_in(8)) spec.limits.no_progress = world_.between(2s, 20s);
   if (world_.one_in(10)) spec.job_class = "service";
+  if (world_.one_in(7)) spec.array = JobArray{.count = world_.number(2, 6), .max_running = world_.number(0, 3)};
+  if (world_.one_in(10)) spec.hold = true;
+  spec.priority = world_.number(-1, 1);
   return spec;
 }
 
@@ -54,13 +82,31 @@ void Clients::receive(std::function<void()> task) {
   world_.after(world_.between(100us, 10ms), std::move(task));
 }
 
+/// False as long as the job that this one waits for is not known.
+bool Clients::know_dependency(std::size_t index) {
+  Client& client = clients_[index];
+  if (!client.waits_for) return true;
+  const Client& awaited = clients_[*client.waits_for];
+  if (!awaited.job.valid() && !awaited.refused) return false;
+  if (awaited.job.valid()) {
+    const std::string when = world_.one_in(2) ? "any" : world_.one_in(3) ? "failed" : "ok";
+    client.spec.after = {{static_cast<std::int64_t>(awaited.job.value), when}};
+  }
+  client.waits_for.reset();
+  return true;
+}
+
 void Clients::submit(std::size_t index) {
   Client& client = clients_[index];
   if (client.job.valid() || client.refused) return;
+  if (!know_dependency(index)) return world_.after(world_.between(1s, 4s), [this, index] { submit(index); });
   send([this, index](const ServerParts& parts) {
     const Client& asking = clients_[index];
     jobs::Submission submission;
     submission.spec = asking.spec;
+    std::vector<JobId> awaited;
+    for (const JobDependency& dependency : asking.spec.after) awaited.push_back(JobId(static_cast<std::uint64_t>(dependency.job)));
+    submission.ended_dependencies = jobs::ended_states(parts.ledger, awaited).value();
     submission.idempotency_key = asking.key;
     submission.fingerprint = asking.key;
     parts.jobs.submit(std::move(submission), [this, index](const Result<JobId>& job) {
@@ -103,6 +149,62 @@ void Clients::cancel(std::size_t index) {
   world_.after(world_.between(1s, 4s), [this, index] { cancel(index); });
 }
 
+void Clients::hold(std::size_t index) {
+  const Client& client = clients_[index];
+  if (client.held || !client.wants_hold) return;
+  if (client.job.valid()) {
+    send([this, index](const ServerParts& parts) {
+      parts.jobs.hold(clients_[index].job, "a client", [this, index](const Result<void>& held) {
+        server_.reply([this, index, held] {
+          if (held.ok()) world_.history.tell(HoldAcknowledged{clients_[index].job});
+          receive([this, index] {
+            if (std::exchange(clients_[index].held, true)) return;
+            world_.after(world_.between(1s, 40s), [this, index] { release(index); });
+          });
+        });
+      });
+    });
+  }
+  world_.after(world_.between(1s, 4s), [this, index] { hold(index); });
+}
+
+void Clients::release(std::size_t index) {
+  const Client& client = clients_[index];
+  if (client.released || !client.wants_release) return;
+  if (client.job.valid()) {
+    send([this, index](const ServerParts& parts) {
+      parts.jobs.release(clients_[index].job, "a client", [this, index](const Result<void>& released) {
+        if (!released.ok() && released.error().id != "job.ended") return;
+        server_.reply([this, index] { receive([this, index] { clients_[index].released = true; }); });
+      });
+    });
+  }
+  world_.after(world_.between(1s, 4s), [this, index] { release(index); });
+}
+
+void Clients::set_priority(std::size_t index) {
+  const Client& client = clients_[index];
+  if (!client.priority) return;
+  if (client.job.valid()) {
+    send([this, index, priority = *client.priority](const ServerParts& parts) {
+      parts.jobs.set_priority(clients_[index].job, priority, "a client", [this, index, priority](const Result<void>& done) {
+        server_.reply([this, index, priority, done] {
+          if (done.ok()) world_.history.tell(PriorityAcknowledged{clients_[index].job, priority});
+          receive([this, index] { clients_[index].priority.reset(); });
+        });
+      });
+    });
+  }
+  world_.after(world_.between(1s, 4s), [this, index] { set_priority(index); });
+}
+
+void Clients::preempt(std::size_t index) {
+  if (!clients_[index].job.valid()) return;
+  send([this, index](const ServerParts& parts) {
+    parts.jobs.preempt(clients_[index].job, "asked by a client", [](const Result<void>&) {});
+  });
+}
+
 void Clients::read(std::size_t index, int times) {
   if (times == 0) return;
   send([this, index](const ServerParts& parts) {
@@ -116,6 +218,9 @@ void Clients::read(std::size_t index, int times) {
 
 void Clients::heal() {
   for (std::size_t i = 0; i < clients_.size(); ++i) {
+    clients_[i].wants_hold = false;
+    // After every hold that is still on its way.
+    world_.after(5s, [this, i] { release(i); });
     if (!clients_[i].endless && !clients_[i].wants_cancel) continue;
     clients_[i].wants_cancel = true;
     cancel(i);
@@ -124,7 +229,8 @@ void Clients::heal() {
 
 bool Clients::all_answered() const {
   return std::all_of(clients_.begin(), clients_.end(), [](const Client& client) {
-    return client.refused || (client.job.valid() && (client.cancelled || !client.wants_cancel));
+    return client.refused ||
+           (client.job.valid() && (client.cancelled || !client.wants_cancel) && (client.released || !client.wants_release));
   });
 }
 

@@ -36,35 +36,40 @@ std::string_view ended_by_text(EndedBy by) {
 }  // namespace
 
 std::string text_of(const Happening& happening) {
-  return std::visit(Overloaded{
-                        [](const SubmitAcknowledged& h) { return fmt::format("submit acknowledged: {} is job {}", h.key, h.job.value); },
-                        [](const CancelAcknowledged& h) { return fmt::format("cancel acknowledged: job {}", h.job.value); },
-                        [](const JobShown& h) { return "shown: " + job_text(h.job); },
-                        [](const JobDurable& h) { return "durable: " + job_text(h.job); },
-                        [](const EventDurable& h) { return "durable: " + event_text(h.event); },
-                        [](const BatchDurable&) { return std::string("durable: end of batch"); },
-                        [](const EventPublished& h) { return "published: " + event_text(h.event); },
-                        [](const LinesAcknowledged& h) { return fmt::format("lines of {} acknowledged: {}", text_of(h.rank), h.count); },
-                        [](const NodeJoined& h) { return fmt::format("node {} has {}", h.node.text, h.capacity.text()); },
-                        [](const RankStarted& h) { return fmt::format("rank {} started on {}", text_of(h.rank), h.node.text); },
-                        [](const RankEnded& h) {
-                          return fmt::format("rank {} ended on {} with {}{}", text_of(h.rank), h.node.text, h.code, ended_by_text(h.by));
-                        },
-                        [](const StopReached& h) { return fmt::format("rank {} is told to stop", text_of(h.rank)); },
-                        [](const NodeTroubled& h) { return fmt::format("node {} is in trouble", h.node.text); },
-                        [](const OutputWritten& h) {
-                          return fmt::format("rank {} wrote {} lines and {} events", text_of(h.rank), h.log_lines, h.event_lines);
-                        },
-                        [](const LogDurable& h) { return fmt::format("durable: log of {} up to {}: {}", text_of(h.rank), h.end, h.line); },
-                        [](const LogAcknowledged& h) { return fmt::format("log of {} acknowledged up to {}", text_of(h.rank), h.end); },
-                        [](const LogShown& h) { return fmt::format("shown: log of {}: {}", text_of(h.rank), h.line); },
-                        [](const ServerStarted& h) { return fmt::format("server started after event {}", h.last_event.value); },
-                        [](const ServerKilled& h) { return "server killed " + h.where; },
-                        [](const Broken& h) { return "broken: " + h.what; },
-                        [](const Healed&) { return std::string("healed"); },
-                        [](const Finished&) { return std::string("finished"); },
-                    },
-                    happening);
+  return std::visit(
+      Overloaded{
+          [](const SubmitAcknowledged& h) { return fmt::format("submit acknowledged: {} is job {}", h.key, h.job.value); },
+          [](const CancelAcknowledged& h) { return fmt::format("cancel acknowledged: job {}", h.job.value); },
+          [](const HoldAcknowledged& h) { return fmt::format("hold acknowledged: job {}", h.job.value); },
+          [](const PriorityAcknowledged& h) { return fmt::format("priority acknowledged: job {} has {}", h.job.value, h.priority); },
+          [](const NodeOrdered& h) { return fmt::format("node {} is to be {}", h.node.text, name_of(h.state)); },
+          [](const JobShown& h) { return "shown: " + job_text(h.job); },
+          [](const JobDurable& h) { return "durable: " + job_text(h.job); },
+          [](const EventDurable& h) { return "durable: " + event_text(h.event); },
+          [](const BatchDurable&) { return std::string("durable: end of batch"); },
+          [](const EventPublished& h) { return "published: " + event_text(h.event); },
+          [](const LinesAcknowledged& h) { return fmt::format("lines of {} acknowledged: {}", text_of(h.rank), h.count); },
+          [](const NodeJoined& h) { return fmt::format("node {} has {}", h.node.text, h.capacity.text()); },
+          [](const RankPrepared& h) { return fmt::format("rank {} is prepared", text_of(h.rank)); },
+          [](const RankStarted& h) { return fmt::format("rank {} started on {}", text_of(h.rank), h.node.text); },
+          [](const RankEnded& h) {
+            return fmt::format("rank {} ended on {} with {}{}", text_of(h.rank), h.node.text, h.code, ended_by_text(h.by));
+          },
+          [](const StopReached& h) { return fmt::format("rank {} is told to stop", text_of(h.rank)); },
+          [](const NodeTroubled& h) { return fmt::format("node {} is in trouble", h.node.text); },
+          [](const OutputWritten& h) {
+            return fmt::format("rank {} wrote {} lines and {} events", text_of(h.rank), h.log_lines, h.event_lines);
+          },
+          [](const LogDurable& h) { return fmt::format("durable: log of {} up to {}: {}", text_of(h.rank), h.end, h.line); },
+          [](const LogAcknowledged& h) { return fmt::format("log of {} acknowledged up to {}", text_of(h.rank), h.end); },
+          [](const LogShown& h) { return fmt::format("shown: log of {}: {}", text_of(h.rank), h.line); },
+          [](const ServerStarted& h) { return fmt::format("server started after event {}", h.last_event.value); },
+          [](const ServerKilled& h) { return "server killed " + h.where; },
+          [](const Broken& h) { return "broken: " + h.what; },
+          [](const Healed&) { return std::string("healed"); },
+          [](const Finished&) { return std::string("finished"); },
+      },
+      happening);
 }
 
 History::History(std::uint64_t seed, const Clock& clock, std::vector<std::unique_ptr<Invariant>> invariants)

@@ -10,6 +10,7 @@
 
 #include "base/checksum.h"
 #include "base/time.h"
+#include "exec/execution_backend.h"
 #include "jobs/job.h"
 #include "store/job_ledger.h"
 
@@ -25,6 +26,18 @@ struct SubmitAcknowledged {
 struct CancelAcknowledged {
   JobId job;
 };
+struct HoldAcknowledged {
+  JobId job;
+};
+struct PriorityAcknowledged {
+  JobId job;
+  std::int64_t priority = 0;
+};
+/// What an operator wants of a node is durable and known to the server.
+struct NodeOrdered {
+  NodeName node;
+  exec::NodeState state = exec::NodeState::kReady;
+};
 /// A client read the job.
 struct JobShown {
   jobs::Job job;
@@ -37,10 +50,13 @@ struct EventDurable {
   store::EventRecord event;
 };
 /// Everything of one batch was told.
-struct BatchDurable {};
+struct BatchDurable {
+  std::uint64_t life = 0;  ///< Of the server that wrote it.
+};
 /// A subscriber heard the event.
 struct EventPublished {
   store::EventRecord event;
+  std::uint64_t life = 0;  ///< Of the server that told it.
 };
 /// An agent was told that so many event lines of this rank are kept.
 struct LinesAcknowledged {
@@ -50,6 +66,10 @@ struct LinesAcknowledged {
 struct NodeJoined {
   NodeName node;
   Resources capacity;
+};
+/// A node has made a rank ready to start.
+struct RankPrepared {
+  RankKey rank;
 };
 /// A process began to run.
 struct RankStarted {
@@ -97,6 +117,7 @@ struct LogShown {
 };
 struct ServerStarted {
   EventNumber last_event;  ///< As the ledger had it.
+  std::uint64_t life = 0;
 };
 struct ServerKilled {
   std::string where;
@@ -110,9 +131,10 @@ struct Healed {};
 /// Faults stopped long ago and everything had time to settle.
 struct Finished {};
 
-using Happening = std::variant<SubmitAcknowledged, CancelAcknowledged, JobShown, JobDurable, EventDurable, BatchDurable, EventPublished,
-                               LinesAcknowledged, NodeJoined, RankStarted, RankEnded, StopReached, NodeTroubled, OutputWritten, LogDurable,
-                               LogAcknowledged, LogShown, ServerStarted, ServerKilled, Broken, Healed, Finished>;
+using Happening = std::variant<SubmitAcknowledged, CancelAcknowledged, HoldAcknowledged, PriorityAcknowledged, NodeOrdered, JobShown,
+                               JobDurable, EventDurable, BatchDurable, EventPublished, LinesAcknowledged, NodeJoined, RankPrepared,
+                               RankStarted, RankEnded, StopReached, NodeTroubled, OutputWritten, LogDurable, LogAcknowledged, LogShown,
+                               ServerStarted, ServerKilled, Broken, Healed, Finished>;
 
 /// One line about it.
 std::string text_of(const Happening& happening);

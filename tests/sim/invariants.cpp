@@ -5,6 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "tests/sim/control_invariants.h"
+
 namespace trainyard::sim_test {
 namespace {
 
@@ -20,7 +22,7 @@ std::pair<std::uint32_t, int> progress_of(const jobs::Job& job) {
     case JobState::kStopping:
       return {job.attempt.number.value, 3};
     case JobState::kQueued:
-      return {job.attempt.number.value, 4};
+      return {job.attempt.number.value, is_array(job) ? 0 : 4};
     case JobState::kSucceeded:
     case JobState::kFailed:
     case JobState::kCancelled:
@@ -58,6 +60,7 @@ std::vector<std::unique_ptr<Invariant>> all_invariants(const Clock& clock) {
   all.push_back(std::make_unique<RestartsHaveCauses>());
   all.push_back(std::make_unique<EveryJobEndsOnceFaultsStop>());
   all.push_back(std::make_unique<NothingBroken>());
+  for (std::unique_ptr<Invariant>& one : control_invariants(clock)) all.push_back(std::move(one));
   return all;
 }
 
@@ -136,15 +139,24 @@ void LegalTransitions::see_event(const store::EventRecord& event) {
     return;
   }
   const S before = std::exchange(known->second, *next);
-  if (before != *next && !kEdges.contains({before, *next})) {
+  // An array runs when an element does, and stops or ends with its elements.
+  static const std::set<std::pair<S, S>> kEdgesOfArrays{
+      {S::kQueued, S::kRunning}, {S::kQueued, S::kStopping}, {S::kQueued, S::kFailed}, {S::kRunning, S::kCancelled}};
+  if (before != *next && kEdgesOfArrays.contains({before, *next})) {
+    like_an_array_.insert(event.job);
+  } else if (before != *next && !kEdges.contains({before, *next})) {
     violated(fmt::format("job {} went from {} to {}", event.job.value, name_of(before), name_of(*next)));
   }
 }
 
 void LegalTransitions::see(const Happening& happening) {
   if (const auto* told = std::get_if<EventDurable>(&happening)) see_event(told->event);
+  if (std::holds_alternative<BatchDurable>(happening)) {
+    for (const JobId job : std::exchange(like_an_array_, {})) violated(fmt::format("job {} changed as only arrays do", job.value));
+  }
   const auto* durable = std::get_if<JobDurable>(&happening);
   if (durable == nullptr) return;
+  if (is_array(durable->job)) like_an_array_.erase(durable->job.id);
   const auto told = state_.find(durable->job.id);
   if (told == state_.end() || told->second != durable->job.state) {
     violated(fmt::format("job {} is {} without an event that says so", durable->job.id.value, name_of(durable->job.state)));
@@ -178,6 +190,7 @@ void GangAtomic::see(const Happening& happening) {
   const auto* durable = std::get_if<JobDurable>(&happening);
   if (durable == nullptr) return;
   const jobs::Job& job = durable->job;
+  if (is_array(job)) return;
   if (holds_ranks(job.state) && job.attempt.ranks.size() != static_cast<std::size_t>(job.spec.tasks)) {
     violated(fmt::format("job {} has {} of {} ranks", job.id.value, job.attempt.ranks.size(), job.spec.tasks));
   }
@@ -226,7 +239,7 @@ void LimitsAndBudgetsHold::see_job(const jobs::Job& job) {
 
   // The grace, and room for a few syncs and commits.
   constexpr Duration kSlack = std::chrono::seconds(60);
-  if (job.spec.limits.attempt <= Duration(0)) return;
+  if (job.spec.limits.attempt <= Duration(0) || is_array(job)) return;
   if (!holds_ranks(job.state)) {
     limited_.erase(job.id);
   } else if (const auto known = limited_.find(job.id); known == limited_.end() || known->second.number != job.attempt.number) {
@@ -282,16 +295,20 @@ void EventNumbersGapless::see(const Happening& happening) {
                             violated(fmt::format("event {} came as number {}", h.event.number.value, durable_));
                           durable_ = h.event.number.value;
                         },
-                        [&](const ServerStarted& h) { published_ = h.last_event.value; },
+                        [&](const ServerStarted& h) {
+                          newest_ = h.life;
+                          published_[h.life] = h.last_event.value;
+                        },
                         [&](const EventPublished& h) {
                           const std::uint64_t number = h.event.number.value;
-                          if (number != published_ + 1) violated(fmt::format("event {} was published after {}", number, published_));
+                          std::uint64_t& last = published_[h.life];
+                          if (number != last + 1) violated(fmt::format("event {} was published after {}", number, last));
                           if (number > durable_) violated(fmt::format("event {} was published before it was durable", number));
-                          published_ = number;
+                          last = number;
                         },
                         [&](const Finished&) {
-                          if (published_ != durable_)
-                            violated(fmt::format("event {} is durable, the last published is {}", durable_, published_));
+                          if (published_[newest_] == durable_) return;
+                          violated(fmt::format("event {} is durable, the last published is {}", durable_, published_[newest_]));
                         },
                         [](const auto&) {}},
              happening);
@@ -411,6 +428,7 @@ void RestartsHaveCauses::see(const Happening& happening) {
   const auto* durable = std::get_if<JobDurable>(&happening);
   if (durable == nullptr) return;
   const jobs::Job& job = durable->job;
+  if (is_array(job)) return;
   const auto& causes = job.spec.job_class == "service" ? own_ends_[job.id] : own_failures_[job.id];
   const std::int64_t charged = job.retries.user + job.retries.oom + job.retries.infrastructure;
   if (charged > static_cast<std::int64_t>(causes.size())) {

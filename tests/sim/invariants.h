@@ -65,6 +65,7 @@ class LegalTransitions final : public Invariant {
  private:
   void see_event(const store::EventRecord& event);
   std::map<JobId, JobState> state_;
+  std::set<JobId> like_an_array_;  ///< Whose change is legal if it is one, as its record will tell.
 };
 
 /// Attempts count up by one with each launch; a rank starts only once its launch is durable, never after a later attempt of its job, and
@@ -150,7 +151,8 @@ class EventNumbersGapless final : public Invariant {
 
  private:
   std::uint64_t durable_ = 0;
-  std::uint64_t published_ = 0;
+  std::uint64_t newest_ = 0;                          ///< Life of the server.
+  std::map<std::uint64_t, std::uint64_t> published_;  ///< By life.
 };
 
 /// Lines of an attempt, of its log too, are taken only while it is the newest; each event once, in order, and what was acknowledged is

@@ -127,7 +127,7 @@ Result<T> SimAgent::ask(Duration patience, std::function<bool(Done<T>)> deliver)
 
 Result<exec::DesiredState> SimAgent::sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait) {
   return ask<exec::DesiredState>(
-      wait + settings_.patience, [&server = deps_.server, observation, seen_version, wait](const Done<exec::DesiredState>& done) {
+      wait + settings_.sync_patience, [&server = deps_.server, observation, seen_version, wait](const Done<exec::DesiredState>& done) {
         return server.request(
             [observation, seen_version, wait, done](const ServerParts& parts) { parts.pool.sync(observation, seen_version, wait, done); });
       });

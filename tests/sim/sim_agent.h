@@ -34,7 +34,8 @@ class SimAgent final : public agent::AgentLink {
   struct Settings {
     std::uint64_t kill_one_in = 900;  ///< At each call out.
     Duration poll_wait{5'000'000};
-    Duration patience{15'000'000};  ///< For an answer, beyond what the server was asked to wait.
+    Duration patience{15'000'000};      ///< For an answer.
+    Duration sync_patience{5'000'000};  ///< For that to a report, beyond what the server was asked to wait.
   };
   struct Deps {
     World& world;

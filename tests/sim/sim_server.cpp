@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <exception>
 #include <utility>
@@ -29,6 +30,15 @@ class SimStrand final : public Executor {
     });
   }
   ~SimStrand() override { *alive_ = false; }
+
+  /// Nothing ran while the process slept; now everything does, in its order.
+  void go_on() {
+    for (std::size_t i = 0; i < tasks_.size(); ++i) {
+      world_.after(world_.between(Duration(0), Duration(300)), [this, &server = server_, life = life_] { server.run_one(life, *this); });
+    }
+  }
+  void drop_all() { tasks_.clear(); }
+  bool has_task() const { return !tasks_.empty(); }
 
   Task take() {
     Task task = std::move(tasks_.front());
@@ -116,18 +126,19 @@ class SimTracking final : public jobs::AttemptSink {
 
 /// Everything that one server process has in memory.
 struct SimServer::Life {
-  Life(SimServer& server, World& world, SimLedger& sim_ledger, SimLogStore& sim_logs, std::uint64_t life_number, const Settings& settings)
+  Life(SimServer& server, World& world, SimLogStore& sim_logs, std::uint64_t life_number, const Settings& settings)
       : number(life_number),
         strand(server, world, life_number),
         bulk(server, world, life_number),
         writes(server, world, life_number),
         log(world, "server"),
-        ledger(server, sim_ledger),
+        durable(world, server.storage_, server.ledger_settings_, life_number),
+        ledger(server, durable),
         logs(sim_logs),
         pool({.lease = settings.lease, .epoch = fmt::format("life-{}", life_number)}, {strand, world.clock, log}),
         backend(server, pool),
         tracking(world, settings.tracking_fails_one_in),
-        service({.seed = life_number}, {strand, world.clock, ledger, backend, builder, log},
+        service({.seed = life_number, .scheduler = scheduler()}, {strand, world.clock, ledger, backend, builder, log},
                 {[](const Error& error) { throw KilledHere{"by its own hand: " + error.describe()}; },
                  [&server](const jobs::Job&) { server.crash_point("when an attempt started"); },
                  [&server](const jobs::Job&) { server.crash_point("when a job ended"); }}),
@@ -136,11 +147,19 @@ struct SimServer::Life {
     logs.subscribe([this, &server](const RankKey& rank) { bulk.post([&server, rank] { server.show_log(rank); }); });
   }
 
+  /// The standard, with jobs of higher priority that may take the room of others.
+  static sched::SchedulerSettings scheduler() {
+    sched::SchedulerSettings settings = sched::SchedulerSettings::standard();
+    settings.queues.front().preemption = {.enabled = true, .grace = std::chrono::seconds(2)};
+    return settings;
+  }
+
   const std::uint64_t number;
   SimStrand strand;
   SimStrand bulk;
   SimStrand writes;
   WatchfulLog log;
+  SimLedger durable;
   CrashingLedger ledger;
   api::WatchedLogStore logs;
   AgentPool pool;
@@ -153,38 +172,84 @@ struct SimServer::Life {
   std::vector<std::function<void()>> mourners;
 };
 
-SimServer::SimServer(World& world, SimLedger& ledger, SimLogStore& logs, Settings settings)
-    : world_(world), ledger_(ledger), logs_(logs), settings_(settings) {}
+SimServer::SimServer(World& world, SimLogStore& logs, Settings settings, SimLedger::Settings ledger)
+    : world_(world), logs_(logs), settings_(settings), ledger_settings_(ledger) {}
 
 SimServer::~SimServer() = default;
 
 void SimServer::boot() {
-  const Result<store::LedgerRecovery> stored = ledger_.recover();
-  world_.history.tell(ServerStarted{stored.value().last_event});
-  life_ = std::make_unique<Life>(*this, world_, ledger_, logs_, ++lives_, settings_);
+  const std::vector<store::EventRecord> stored = storage_.events(EventNumber(), JobId(), std::size_t{1} << 30);
+  life_ = std::make_unique<Life>(*this, world_, logs_, ++lives_, settings_);
+  world_.history.tell(ServerStarted{stored.empty() ? EventNumber() : stored.back().number, lives_});
   try {
     if (const Result<void> recovered = life_->service.recover(); !recovered.ok()) {
       world_.history.tell(Broken{"the server does not start: " + recovered.error().describe()});
     }
-    life_->service.subscribe([this](const store::EventRecord& event) {
-      world_.history.tell(EventPublished{event});
+    life_->service.subscribe([this, life = lives_](const store::EventRecord& event) {
+      world_.history.tell(EventPublished{event, life});
       crash_point("after an event was published");
     });
+    for (const auto& [node, state] : settings_.forgets_orders ? decltype(orders_)() : orders_)
+      life_->pool.set_node_state(node, state, "an operator wants it");
   } catch (const KilledHere& killed) {
     kill(killed.where);
   }
 }
 
-void SimServer::kill(const std::string& where) {
-  if (life_ == nullptr) return;
+void SimServer::end(std::unique_ptr<Life> life, const std::string& where) {
   ++kills_;
   world_.history.tell(ServerKilled{where});
-  const std::vector<std::function<void()>> mourners = std::move(life_->mourners);
-  life_.reset();
-  ledger_.crash();
-  if (world_.fault_one_in(settings_.power_loss_one_in)) logs_.lose_power();
+  const std::vector<std::function<void()>> mourners = std::move(life->mourners);
+  life->durable.crash();
+  life.reset();
   for (const std::function<void()>& told : mourners) told();
-  world_.after(world_.between(Duration(10'000), settings_.down_max), [this] { boot(); });
+}
+
+void SimServer::kill(const std::string& where) {
+  if (life_ == nullptr) return;
+  end(std::move(life_), where);
+  if (world_.fault_one_in(settings_.power_loss_one_in)) logs_.lose_power();
+  world_.after(world_.between(Duration(10'000), settings_.down_max), [this] {
+    if (life_ == nullptr) boot();
+  });
+}
+
+void SimServer::end_sleeper(const std::string& where) {
+  if (sleeper_ != nullptr) end(std::move(sleeper_), where);
+}
+
+void SimServer::replace_while_asleep() {
+  if (life_ == nullptr) return;
+  end_sleeper("as a sleeper that another one follows");
+  world_.history.note("the server falls asleep and is replaced");
+  sleeper_ = std::move(life_);
+  sleeper_woke_ = false;
+  // Its logs are files of its own host.
+  sleeper_->bulk.drop_all();
+  world_.after(world_.between(Duration(1'000), settings_.asleep_max), [this, life = sleeper_->number] { wake_sleeper(life); });
+  boot();
+}
+
+void SimServer::wake_sleeper(std::uint64_t life) {
+  if (sleeper_ == nullptr || sleeper_->number != life) return;
+  world_.history.note("the server that was replaced wakes");
+  sleeper_woke_ = true;
+  sleeper_->strand.go_on();
+  sleeper_->writes.go_on();
+}
+
+void SimServer::order(const NodeName& node, exec::NodeState state) {
+  orders_[node] = state;
+  if (state == exec::NodeState::kReady) world_.history.tell(NodeOrdered{node, state});
+  (void)request([this, node, state](const ServerParts& parts) {
+    if (!settings_.forgets_orders) parts.pool.set_node_state(node, state, "an operator wants it");
+    if (orders_[node] == state && state != exec::NodeState::kReady) world_.history.tell(NodeOrdered{node, state});
+  });
+}
+
+bool SimServer::has_live_jobs() const {
+  const std::vector<store::JobRecord> all = storage_.list(JobId(), std::size_t{1} << 30);
+  return std::any_of(all.begin(), all.end(), [](const store::JobRecord& job) { return job.live; });
 }
 
 void SimServer::maybe_kill_during_commit() {
@@ -194,25 +259,34 @@ void SimServer::maybe_kill_during_commit() {
   });
 }
 
+/// The life of this number, if its process runs.
+SimServer::Life* SimServer::awake(std::uint64_t life) {
+  if (life_ != nullptr && life_->number == life) return life_.get();
+  return sleeper_ != nullptr && sleeper_woke_ && sleeper_->number == life ? sleeper_.get() : nullptr;
+}
+
 void SimServer::run_one(std::uint64_t life, SimStrand& strand) {
-  if (life_ == nullptr || life_->number != life) return;
+  if (awake(life) == nullptr || !strand.has_task()) return;
   Executor::Task task = strand.take();
+  std::string died;
   try {
     task();
   } catch (const KilledHere& killed) {
-    task = nullptr;
-    kill(killed.where);
+    died = killed.where;
   } catch (const std::exception& thrown) {
-    task = nullptr;
     world_.history.tell(Broken{fmt::format("the server threw: {}", thrown.what())});
-    kill("by an exception");
+    died = "by an exception";
   }
+  task = nullptr;
+  if (died.empty()) return;
+  if (life_ != nullptr && life_->number == life) return kill(died);
+  end_sleeper(died);
 }
 
 bool SimServer::request(Request request) {
   if (life_ == nullptr) return false;
   Life& life = *life_;
-  life.strand.post([&life, request = std::move(request)] { request({life.service, life.pool, life.events}); });
+  life.strand.post([&life, request = std::move(request)] { request({life.service, life.pool, life.events, life.ledger}); });
   return true;
 }
 
@@ -233,6 +307,7 @@ void SimServer::on_death(std::function<void()> told) {
 
 /// A follower reads what is new and shows it.
 void SimServer::show_log(const RankKey& rank) {
+  if (life_ == nullptr) return;
   std::uint64_t& position = shown_[rank];
   const Result<store::LogSlice> slice = life_->logs.read(rank, position, std::size_t{1} << 20);
   if (!slice.ok()) return world_.history.tell(Broken{"a log cannot be read: " + slice.error().describe()});

@@ -40,6 +40,7 @@ struct ServerParts {
   jobs::JobService& jobs;
   adapters::agent_pool::AgentPool& pool;
   adapters::agent_pool::EventSink& events;
+  store::JobLedger& ledger;
 };
 
 /// The server process: the real JobService, JobEvents, AgentPool, EmbeddedLink (its half for logs) and WatchedLogStore. It may die at every
@@ -52,16 +53,25 @@ class SimServer {
     std::uint64_t power_loss_one_in = 4;    ///< Of its deaths.
     std::uint64_t tracking_fails_one_in = 20;
     Duration down_max{15'000'000};
+    Duration asleep_max{60'000'000};
+    bool forgets_orders = false;  ///< What operators want of nodes is answered and not done, to show that the invariants notice.
     Duration lease{15'000'000};
   };
   using Request = std::function<void(const ServerParts&)>;
   using BulkRequest = std::function<void(agent::AgentLink&)>;
 
-  SimServer(World& world, SimLedger& ledger, SimLogStore& logs, Settings settings);
+  SimServer(World& world, SimLogStore& logs, Settings settings, SimLedger::Settings ledger);
   ~SimServer();
 
   void boot();
   void kill(const std::string& where);
+  /// The process sleeps, another takes its place at once, and it wakes late: it believes that it still leads. What it was sent before it
+  /// slept is answered then, if at all.
+  void replace_while_asleep();
+  /// What an operator wants of a node: kept, and told to every life of the server.
+  void order(const NodeName& node, exec::NodeState state);
+  /// Jobs that have not ended, as the ledger has it.
+  bool has_live_jobs() const;
   /// Perhaps this life of the server ends soon: what was not durable by then is lost.
   void maybe_kill_during_commit();
   /// Counts up; 0 while it is down.
@@ -83,16 +93,24 @@ class SimServer {
   friend class SimStrand;
 
   void run_one(std::uint64_t life, SimStrand& strand);
+  Life* awake(std::uint64_t life);
+  void end(std::unique_ptr<Life> life, const std::string& where);
+  void end_sleeper(const std::string& where);
+  void wake_sleeper(std::uint64_t life);
   void show_log(const RankKey& rank);
 
   World& world_;
-  SimLedger& ledger_;
   SimLogStore& logs_;
   const Settings settings_;
+  const SimLedger::Settings ledger_settings_;
+  store::testing::FakeLedgerStorage storage_;
+  std::map<NodeName, exec::NodeState> orders_;
   std::uint64_t lives_ = 0;
   std::size_t kills_ = 0;
   std::map<RankKey, std::uint64_t> shown_;  ///< How far those who follow logs have read.
   std::unique_ptr<Life> life_;
+  std::unique_ptr<Life> sleeper_;  ///< The life before, which was not killed.
+  bool sleeper_woke_ = false;
 };
 
 }  // namespace trainyard::sim_test

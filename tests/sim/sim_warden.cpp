@@ -146,6 +146,7 @@ void SimWarden::prepare(const RankKey& key) {
   seen.phase = Phase::kPrepared;
   seen.started_at = world_.clock.now();
   if (key.rank == 0) seen.port = static_cast<std::uint16_t>(10'000 + world_.rng.below(10'000));
+  world_.history.tell(RankPrepared{key});
   listener_.on_rank(ranks_.at(key).seen);
 }
 

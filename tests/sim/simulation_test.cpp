@@ -34,18 +34,20 @@ void expect_sound(const SimulationOutcome& outcome) {
 
 TEST(Simulation, invariants_hold_for_all_seeds) {
   const std::uint64_t only = from_environment("TRAINYARD_SIM_SEED", 0);
-  const std::uint64_t first = only != 0 ? only : 1;
+  const std::uint64_t first = only != 0 ? only : from_environment("TRAINYARD_SIM_FIRST", 1);
   const std::uint64_t last = only != 0 ? only : from_environment("TRAINYARD_SIM_SEEDS", kSeeds);
-  std::size_t jobs = 0, kills = 0;
+  std::size_t jobs = 0, kills = 0, takeovers = 0;
   for (std::uint64_t seed = first; seed <= last && !HasFailure(); ++seed) {
     const SimulationOutcome outcome = run(seed);
     expect_sound(outcome);
     jobs += outcome.jobs;
     kills += outcome.server_kills;
+    takeovers += outcome.takeovers;
   }
   // A run in which little happens proves little.
   EXPECT_GT(jobs, 15 * (last - first + 1));
-  EXPECT_TRUE(only != 0 || kills > 5 * last) << kills << " kills";
+  EXPECT_TRUE(only != 0 || (kills > 5 * (last - first + 1) && takeovers > last - first))
+      << kills << " kills, " << takeovers << " takeovers";
 }
 
 TEST(Simulation, equal_seeds_give_equal_traces_and_others_do_not) {
@@ -66,6 +68,29 @@ TEST(Simulation, ledger_that_answers_too_early_is_noticed) {
   settings.ledger.answers_too_early = true;
   const SimulationOutcome outcome = run(1, settings);
   EXPECT_FALSE(outcome.violations.empty());
+}
+
+/// Whether one of the first seeds breaks the invariant of this name.
+bool is_noticed(const SimulationSettings& settings, const std::string& invariant) {
+  constexpr std::uint64_t kTried = 20;
+  for (std::uint64_t seed = 1; seed <= kTried; ++seed) {
+    for (const std::string& violation : run(seed, settings).violations) {
+      if (violation.find(invariant) != std::string::npos) return true;
+    }
+  }
+  return false;
+}
+
+TEST(Simulation, ledger_that_fences_nobody_is_noticed) {
+  SimulationSettings settings;
+  settings.ledger.forgets_epoch = true;
+  EXPECT_TRUE(is_noticed(settings, "OnlyTheLeaderWrites"));
+}
+
+TEST(Simulation, server_that_forgets_what_operators_want_of_nodes_is_noticed) {
+  SimulationSettings settings;
+  settings.server.forgets_orders = true;
+  EXPECT_TRUE(is_noticed(settings, "OrderedNodesGetNothing"));
 }
 
 }  // namespace

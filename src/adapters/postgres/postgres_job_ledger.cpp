@@ -94,6 +94,7 @@ class PostgresJobLedger final : public store::JobLedger {
       epoch = try_to_raise();
     }
     if (!epoch.ok()) return std::move(epoch).error();
+    FAILPOINT("ledger.after_epoch_raised");
     TRY(writing_->run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
     Result<store::LedgerRecovery> recovery = internal::read_recovery(*writing_);
     if (writing_->connected()) TRY(writing_->run("ROLLBACK"));

@@ -84,6 +84,7 @@ class RedisJobLedger final : public store::JobLedger {
     ASSIGN_OR_RETURN(const Reply reply, run_script(take_over_, {fmt::format("{}", kFormat)}));
     ASSIGN_OR_RETURN(const std::vector<const redisReply*> values, internal::elements_of(*reply));
     if (values.size() != 3) return store::corrupt_ledger("the meta record");
+    FAILPOINT("ledger.after_epoch_raised");
     store::LedgerRecovery recovery;
     ASSIGN_OR_RETURN(recovery.epoch, internal::number_of(*values[0]));
     ASSIGN_OR_RETURN(recovery.last_event.value, internal::number_of(*values[1]));

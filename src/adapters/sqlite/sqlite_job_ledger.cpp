@@ -70,6 +70,7 @@ class SqliteJobLedger final : public store::JobLedger {
         return {};
       };
       TRY(as_ledger(transact(raise)));
+      FAILPOINT("ledger.after_epoch_raised");
     }
     return read([](Session& session) { return internal::read_recovery(session); });
   }
@@ -103,7 +104,10 @@ class SqliteJobLedger final : public store::JobLedger {
   /// Between two commits, so that no answer waits for it.
   Result<void> checkpoint() {
     if (session_ == nullptr || session_->log_pages() < checkpoint_pages_) return {};
-    return as_ledger(session_->checkpoint());
+    FAILPOINT("ledger.before_checkpoint");
+    TRY(as_ledger(session_->checkpoint()));
+    FAILPOINT("ledger.after_checkpoint");
+    return {};
   }
 
   std::unique_ptr<Session> session_;  ///< Of the writer's steps; none in a ledger that is open for reading only.

@@ -19,6 +19,7 @@
 #include "apps/server/job_builder.h"
 #include "apps/server/job_events.h"
 #include "apps/server/job_runs.h"
+#include "apps/server/leading_link.h"
 #include "apps/server/roles.h"
 #include "apps/server/server.h"
 #include "apps/server/state.h"
@@ -132,7 +133,8 @@ class ComposedServer final : public Server {
   std::unique_ptr<JobEvents> events_;
   std::unique_ptr<tasks::JobGateway> gateway_;
   std::unique_ptr<workflow::WorkflowService> workflows_;
-  std::unique_ptr<adapters::agent_pool::EmbeddedLink> link_;
+  std::unique_ptr<adapters::agent_pool::EmbeddedLink> pool_link_;
+  std::unique_ptr<LeadingLink> link_;  ///< What agents reach, the embedded one and others.
   std::unique_ptr<agent::Agent> agent_;
 
   std::unique_ptr<cluster::LeaderElection> election_;

@@ -56,8 +56,9 @@ void ComposedServer::make_services(sched::SchedulerSettings scheduler) {
   access_->tokens().set_attempt_check([this](const AttemptKey& attempt) { return pool_.holds(attempt); });
   events_ = std::make_unique<JobEvents>(JobEvents::Deps{.strand = strand_, .writes = writes_, .jobs = *jobs_, .tracking = &track_sink_});
   make_workflows();
-  link_ = std::make_unique<adapters::agent_pool::EmbeddedLink>(
+  pool_link_ = std::make_unique<adapters::agent_pool::EmbeddedLink>(
       adapters::agent_pool::EmbeddedLink::Deps{.strand = strand_, .pool = pool_, .logs = logs_, .events = *events_});
+  link_ = std::make_unique<LeadingLink>(*pool_link_, [this] { return leads(); });
 }
 
 void ComposedServer::make_workflows() {
