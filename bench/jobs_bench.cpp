@@ -20,6 +20,9 @@
 #include "bench_ledger.h"
 #include "jobs/job_service.h"
 
+/// As the server has it.
+extern "C" const char* const malloc_conf = "thp:always,metadata_thp:auto";
+
 namespace trainyard {
 namespace {
 
