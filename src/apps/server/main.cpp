@@ -13,8 +13,8 @@
 #include "apps/server/server.h"
 #include "apps/usage.h"
 
-/// Read by the allocator as it starts, before the variable MALLOC_CONF, which goes before it. Huge pages: the first touch of many small ones
-/// costs more than all else that a submit does (docs/performance.md), at 25 MB for a server that does nothing.
+/// Read by the allocator as it starts; the variable MALLOC_CONF goes before it. Huge pages: the first touch of many small ones costs
+/// more than all else that a submit does (docs/performance.md), at 25 MB for a server that does nothing.
 extern "C" const char* const malloc_conf = "thp:always,metadata_thp:auto";
 
 namespace trainyard::apps {
