@@ -242,6 +242,8 @@ class SeveralServersTest(unittest.TestCase):
             self.assertIn("state.other_files", refused(*self.state_with(files=directory + "/elsewhere")))
             local_jobs = ["--database", self.postgres.url, "--files", str(self.files)]
             self.assertIn("state.other_ledger", refused(*local_jobs))
+            self.assertIn("--advertise", refused(*self.state, "--host", "0.0.0.0", "--insecure-public"))
+            self.assertIn("--public-url", refused(*self.state, "--public-url", "yard.example/here"))
             with_worker = subprocess.run([BIN / "trainyard", "up", "--data", directory + "/up", "--port", "0", *self.state],
                                          capture_output=True, text=True, timeout=60)
             self.assertIn("server.not_leader", with_worker.stderr)

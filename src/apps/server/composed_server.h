@@ -79,14 +79,13 @@ class ComposedServer final : public Server {
   void add_leader_routes(net::Router& router);
   void add_node_and_agent_routes(net::Router& router);
   void add_role_routes(net::Router& router, Role role);
-  void add_process_routes(net::Router& router, bool metrics);
   std::optional<std::string> not_ready() const;
 
   // server_lead.cpp
   Result<void> stand_for_election();
   void introduce_to_leader();
   Result<void> recover();
-  Result<void> recover_rest();
+  Result<void> recover_nodes_and_workflows();
   void keep_house();
   void take_over();
   void follow_others();

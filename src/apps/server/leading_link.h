@@ -6,6 +6,11 @@
 
 namespace trainyard::apps {
 
+/// What this process answers in place of what it believes, once it has lost the lead.
+inline Error lead_is_over() {
+  return unavailable("leader.unknown", "this server does not lead the installation any more; ask again in a moment");
+}
+
 /// Hands calls of agents to `inner` and keeps its answers back once this process has lost the lead: what memory says then is no longer the
 /// truth, and an agent that believed it would give up the output of ranks which the next leader holds. Errors: also UNAVAILABLE
 /// "leader.unknown", upon which agents keep what they have and ask again. Thread-safe as `inner` is.
@@ -30,7 +35,7 @@ class LeadingLink final : public agent::AgentLink {
   template <typename T>
   Result<T> while_leading(Result<T> answer) const {
     if (leads_()) return answer;
-    return unavailable("leader.unknown", "this server does not lead the installation any more; ask again in a moment");
+    return lead_is_over();
   }
 
   agent::AgentLink& inner_;

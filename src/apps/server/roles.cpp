@@ -109,11 +109,7 @@ Result<Listeners> parse_listeners(std::string_view text) {
   return listeners;
 }
 
-const std::string& ProcessPlan::listener_of(const std::string& name) const {
-  static const std::string kApi = "api";
-  const auto found = listeners.find(name);
-  return found == listeners.end() ? kApi : found->first;
-}
+std::string_view ProcessPlan::listener_of(std::string_view name) const { return listeners.contains(name) ? name : "api"; }
 
 Result<ProcessPlan> plan_process(const ProcessRequest& request) {
   ProcessPlan plan;

@@ -40,7 +40,7 @@ struct ProcessPlan {
 
   bool has(Role role) const { return roles.contains(role); }
   /// The listener that serves what is called `name`.
-  const std::string& listener_of(const std::string& name) const;
+  std::string_view listener_of(std::string_view name) const;
 };
 
 /// What decides a plan.

@@ -11,6 +11,7 @@
 #include "apps/server/composed_server.h"
 #include "apps/server/port_probe.h"
 #include "net/bind_rule.h"
+#include "net/origin.h"
 
 // The life of a server process.
 
@@ -22,13 +23,22 @@ std::string absolute_path(const std::string& path) { return path.empty() ? path 
 constexpr std::chrono::milliseconds kHttpGrace{500};
 constexpr Duration kJobsGrace = std::chrono::seconds(30);
 
-/// "h" of "https://h:8443/x"; empty when there is none.
-std::string host_of(std::string_view url) {
-  const std::size_t scheme = url.find("://");
-  std::string_view host = scheme == std::string_view::npos ? url : url.substr(scheme + 3);
-  host = host.substr(0, host.find('/'));
-  return std::string(host.substr(0, host.rfind(':')));
+/// "h" of "https://h:8443", a URL that was checked.
+std::string host_of(std::string_view url) { return net::host_name_of(url.substr(url.find("://") + 3)); }
+
+/// "https://h:8443" of "https://h:8443/". Errors: INVALID_ARGUMENT naming the option.
+Result<std::string> checked_url(std::string url, std::string_view option) {
+  if (url.empty()) return url;
+  const Result<std::unique_ptr<net::HttpClient>> client = net::make_http_client(url);
+  if (!client.ok() || url.find("://") == std::string::npos) {
+    return invalid_argument("server.url", fmt::format("{} takes a URL like https://yard.example:8470, without a path: {}", option, url));
+  }
+  while (url.ends_with('/')) url.pop_back();
+  return url;
 }
+
+/// Where one listens everywhere, and where nobody can be told to go.
+bool is_wildcard(std::string_view host) { return host == "0.0.0.0" || host == "::"; }
 
 }  // namespace
 
@@ -75,9 +85,18 @@ std::string ComposedServer::url_of(const ListenAddress& address) const {
 
 /// Where everything will be served: URLs are told before anything listens.
 Result<void> ComposedServer::choose_addresses() {
+  ASSIGN_OR_RETURN(settings_.advertise, checked_url(settings_.advertise, "--advertise"));
+  ASSIGN_OR_RETURN(settings_.public_url, checked_url(settings_.public_url, "--public-url"));
   const ListenAddress api{settings_.host, static_cast<std::uint16_t>(settings_.port)};
   ASSIGN_OR_RETURN(plan_,
                    plan_process({.roles = settings_.roles, .listen = settings_.listen, .api = api, .several_can_run = state_.shared}));
+  const auto own = plan_.listeners.find("api");
+  if (state_.shared && plan_.stands && settings_.advertise.empty() && own != plan_.listeners.end() && is_wildcard(own->second.host)) {
+    return invalid_argument("server.advertise",
+                            "other processes of the installation must reach this one, and an address that stands for all of them says not "
+                            "where: give --advertise http://HOST:PORT, or listen on one address; it listens on " +
+                                own->second.host);
+  }
   for (const auto& [name, address] : plan_.listeners) {
     TRY(net::check_bind({.host = address.host, .tls = !settings_.tls_cert.empty(), .insecure_public = settings_.insecure_public}));
     Listener& listener = listeners_[name];
@@ -142,8 +161,7 @@ Result<void> ComposedServer::start_agent() {
   settings.environment = agent::trust_variables(address_.ca_file);
   // Ranks on other nodes reach those here where this server is reached; behind a wildcard address nobody can tell.
   const std::string host = settings_.advertise.empty() ? listeners_.at("api").address.host : host_of(settings_.advertise);
-  const bool wildcard = host == "0.0.0.0" || host == "::";
-  ASSIGN_OR_RETURN(settings.facts, agent::describe_node({.address = wildcard ? "" : host}, {}, clock_));
+  ASSIGN_OR_RETURN(settings.facts, agent::describe_node({.address = is_wildcard(host) ? "" : host}, {}, clock_));
   ASSIGN_OR_RETURN(settings.warden_program, find_program("trainyard-warden"));
   agent_ = std::make_unique<agent::Agent>(settings, agent::Agent::Deps{.link = *link_, .clock = clock_, .log = log_});
   agent_->start();

@@ -18,7 +18,7 @@ constexpr Duration kIntroductionStep = std::chrono::milliseconds(100);
 }  // namespace
 
 Result<void> ComposedServer::stand_for_election() {
-  if (!state_.shared_database || state_.disk_full) return recover();
+  if (!state_.shared_database) return recover();
   election_ = std::make_unique<cluster::LeaderElection>(
       cluster::LeaderElection::Settings{.member = state_.member, .url = own_url(), .patience = settings_.takeover}, *state_.database,
       clock_);
@@ -99,10 +99,10 @@ Result<void> ComposedServer::recover() {
   }
   job_runs_.repair(jobs_->last_event());
   history_follower_.poke();
-  return recover_rest();
+  return recover_nodes_and_workflows();
 }
 
-Result<void> ComposedServer::recover_rest() {
+Result<void> ComposedServer::recover_nodes_and_workflows() {
   ASSIGN_OR_RETURN(const std::vector<cluster::NodeIntent> intents, node_intents_.list());
   for (const cluster::NodeIntent& intent : intents) {
     ASSIGN_OR_RETURN(const exec::NodeState node_state, exec::node_state_from(intent.state));

@@ -85,7 +85,7 @@ void ComposedServer::add_all_routes() {
     if (complete) add_platform_routes(router);
     if (complete) add_leader_routes(router);
     for (const Role role : {Role::kTracking, Role::kRegistry}) {
-      if (complete || (plan_.has(role) && plan_.listener_of(std::string(name_of(role))) == name)) add_role_routes(router, role);
+      if (complete || (plan_.has(role) && plan_.listener_of(name_of(role)) == name)) add_role_routes(router, role);
     }
     router.begin_group("process");
     add_health_routes(router, [this] { return not_ready(); });
@@ -157,8 +157,7 @@ void ComposedServer::add_node_and_agent_routes(net::Router& router) {
   const auto sync = [this](const exec::NodeObservation& observation, std::uint64_t seen, Duration wait, api::AgentContext::SyncDone done) {
     // An answer that comes late must not be one of a lead that is over: agents would end what the next leader has started.
     const auto answer = [this, done = std::move(done)](Result<exec::DesiredState> desired) {
-      if (leads()) return done(std::move(desired));
-      done(unavailable("leader.unknown", "this server does not lead the installation any more; ask again in a moment"));
+      done(leads() ? std::move(desired) : Result<exec::DesiredState>(lead_is_over()));
     };
     strand_.post([this, observation, seen, wait, answer] { pool_.sync(observation, seen, wait, answer); });
   };
