@@ -71,8 +71,10 @@ std::string rank_rows(const jobs::Job& job) {
     const jobs::RankStatus& rank = job.attempt.ranks[i];
     std::string exit;
     if (rank.exit) exit = rank.exit->launch_error.empty() ? fmt::format("{}", rank.exit->code) : rank.exit->launch_error;
-    rows += fmt::format("<tr><th scope=\"row\" class=\"num\">{}</th><td><bdi>{}</bdi></td><td>{}</td><td><bdi>{}</bdi></td></tr>\n", i,
-                        html_escape(rank.node.text), state_badge(kPhases[static_cast<std::size_t>(rank.phase)]), text_or_dash(exit));
+    rows +=
+        fmt::format("<tr><th scope=\"row\" class=\"num\">{}</th><td><bdi>{}</bdi></td><td>{}</td><td>{}</td><td><bdi>{}</bdi></td></tr>\n",
+                    i, html_escape(rank.node.text), state_badge(kPhases[static_cast<std::size_t>(rank.phase)]),
+                    text_or_dash(rank.limited_by), text_or_dash(exit));
   }
   return rows;
 }
@@ -128,7 +130,8 @@ std::string render_job(const JobLine& line, TimePoint now) {
   const TableCard ranks{"ranks",
                         "Ranks",
                         "The processes of the newest attempt.",
-                        "<th scope=\"col\">Rank</th><th scope=\"col\">Node</th><th scope=\"col\">Phase</th><th scope=\"col\">Exit</th>",
+                        "<th scope=\"col\">Rank</th><th scope=\"col\">Node</th><th scope=\"col\">Phase</th>"
+                        "<th scope=\"col\">Limits</th><th scope=\"col\">Exit</th>",
                         rank_rows(job),
                         "This job was not launched yet."};
   const TableCard metrics{"metrics",

@@ -120,6 +120,13 @@ TEST(JobPage, everything_from_outside_is_escaped) {
   EXPECT_EQ(count_of(page, "&lt;/dd&gt;&lt;script&gt;x&lt;/script&gt;"), 9u);
 }
 
+TEST(JobPage, rank_says_what_holds_it_to_its_resources) {
+  JobLine line = line_named("n");
+  line.job.attempt.number = AttemptNumber(1);
+  line.job.attempt.ranks.emplace_back().limited_by = "cgroup2";
+  EXPECT_NE(render_job(line, kNow).find("<td>cgroup2</td>"), std::string::npos);
+}
+
 TEST(JobPage, ended_job_is_not_asked_to_stop_and_does_not_refresh) {
   JobLine line = line_named("n");
   EXPECT_NE(render_job(line, kNow).find("trainyard job cancel 7"), std::string::npos);
