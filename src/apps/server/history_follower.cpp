@@ -7,9 +7,11 @@ constexpr Duration kRetryAfter = std::chrono::seconds(5);
 
 }  // namespace
 
-void HistoryFollower::poke() {
+void HistoryFollower::poke() { follow_in(kGather); }
+
+void HistoryFollower::follow_in(Duration delay) {
   if (posted_.exchange(true)) return;
-  deps_.writes.post([this, alive = alive_] {
+  deps_.writes.post_at(deps_.clock.monotonic_now() + delay, [this, alive = alive_] {
     if (*alive) follow();
   });
 }
@@ -19,7 +21,7 @@ void HistoryFollower::follow() {
   posted_ = false;
   const Result<bool> more = deps_.history.catch_up(deps_.ledger);
   if (more.ok()) {
-    if (*more) poke();
+    if (*more) follow_in(Duration(0));
     return;
   }
   deps_.log.write({LogLevel::kWarning, "server.history_late", {{"error", more.error().describe()}}});

@@ -25,10 +25,12 @@ class HistoryFollower {
   HistoryFollower(const HistoryFollower&) = delete;
   HistoryFollower& operator=(const HistoryFollower&) = delete;
 
-  /// Something may have ended. From any thread.
+  static constexpr Duration kGather{200'000};
+  /// Something may have ended; it is looked at after `kGather`, together with what else ends until then. From any thread.
   void poke();
 
  private:
+  void follow_in(Duration delay);
   void follow();
 
   const Deps deps_;

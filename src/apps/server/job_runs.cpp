@@ -48,12 +48,18 @@ void JobRuns::close(const jobs::Job& job) {
 }
 
 void JobRuns::add(Write write) {
+  MonotonicPoint due;
   {
     const std::lock_guard lock(mutex_);
     added_.push_back(std::move(write));
     if (added_.size() > 1) return;  // The task that takes them is posted.
+    due = next_;
   }
-  deps_.writes.post([this] { write_added(); });
+  if (deps_.clock.monotonic_now() >= due) {
+    deps_.writes.post([this] { write_added(); });
+  } else {
+    deps_.writes.post_at(due, [this] { write_added(); });
+  }
 }
 
 void JobRuns::write_added() {
@@ -61,6 +67,7 @@ void JobRuns::write_added() {
   {
     const std::lock_guard lock(mutex_);
     writes.swap(added_);
+    next_ = deps_.clock.monotonic_now() + kGather;
   }
   const auto write_all = [&writes](jobs::AttemptSink& sink) -> Result<void> {
     for (const Write& write : writes) TRY(write.apply(sink));

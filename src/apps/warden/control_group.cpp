@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -46,7 +47,8 @@ std::vector<pid_t> members_of(const std::string& path) {
 
 Result<ControlGroup> ControlGroup::make(std::string path) {
   if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return system_error(errno, "mkdir", path);
-  return ControlGroup(std::move(path));
+  ASSIGN_OR_RETURN(UniqueFd procs, open_file(path + "/cgroup.procs", O_WRONLY | O_CREAT));
+  return ControlGroup(std::move(path), std::move(procs));
 }
 
 Result<void> ControlGroup::set(std::string_view file, std::string_view value) const {
@@ -56,9 +58,14 @@ Result<void> ControlGroup::set(std::string_view file, std::string_view value) co
 }
 
 std::uint64_t ControlGroup::counter(std::string_view file, std::string_view name) const {
-  const Result<std::string> text = read_file(path_ + "/" + std::string(file), kFileMax);
-  if (!text.ok()) return 0;
-  std::string_view rest = *text;
+  if (!counters_.valid()) {
+    Result<UniqueFd> opened = open_file(path_ + "/" + std::string(file), O_RDONLY);
+    if (!opened.ok()) return 0;
+    counters_ = std::move(opened).value();
+  }
+  std::array<char, 4096> text;
+  const ssize_t got = ::pread(counters_.get(), text.data(), text.size(), 0);
+  std::string_view rest(text.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   for (std::string_view line = next_line(rest); !line.empty(); line = next_line(rest)) {
     if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ' ') {
       return number_in<std::uint64_t>(line.substr(name.size() + 1));

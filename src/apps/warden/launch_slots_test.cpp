@@ -21,10 +21,10 @@ class LaunchSlotsTest : public ::testing::Test {
   void TearDown() override { EXPECT_TRUE(remove_tree(root).ok()); }
   LaunchFiles filled(std::uint64_t job) {
     LaunchFiles files = slots->take().value();
-    EXPECT_TRUE(LaunchSlots::write(files.spec, "{\"a\": \"rather long\"}\n").ok());
-    EXPECT_TRUE(LaunchSlots::write(files.token, "secret").ok());
+    EXPECT_TRUE(files.spec.write("{\"a\": \"rather long\"}\n").ok());
+    EXPECT_TRUE(files.token.write("secret").ok());
     const exec::StartRecord started{.rank = exec::testing::rank_key(job), .boot_id = "boot", .started_at = time_from_micros(5)};
-    EXPECT_TRUE(LaunchSlots::write(files.start_record, exec::to_text(started)).ok());
+    EXPECT_TRUE(files.start_record.write(exec::to_text(started)).ok());
     return files;
   }
 
@@ -35,13 +35,15 @@ class LaunchSlotsTest : public ::testing::Test {
 TEST_F(LaunchSlotsTest, place_is_used_again_and_holds_nothing_of_the_last_rank) {
   LaunchFiles first = filled(1);
   const LaunchFiles other = filled(2);
-  EXPECT_NE(first.spec, other.spec);
-  slots->give_back(first);
-  EXPECT_EQ(read_file(first.token).value().find("secret"), std::string::npos);
-  const LaunchFiles next = slots->take().value();
-  EXPECT_EQ(next.spec, first.spec);
-  ASSERT_TRUE(LaunchSlots::write(next.spec, "{}\n").ok());
-  EXPECT_EQ(read_file(next.spec).value(), "{}\n");
+  const std::string spec = first.spec.path();
+  const std::string token = first.token.path();
+  EXPECT_NE(spec, other.spec.path());
+  slots->give_back(std::move(first));
+  EXPECT_EQ(read_file(token).value().find("secret"), std::string::npos);
+  LaunchFiles next = slots->take().value();
+  EXPECT_EQ(next.spec.path(), spec);
+  ASSERT_TRUE(next.spec.write("{}\n").ok());
+  EXPECT_EQ(read_file(next.spec.path()).value(), "{}\n");
 }
 
 TEST_F(LaunchSlotsTest, started_ranks_are_found_until_their_place_is_given_back) {
@@ -49,7 +51,7 @@ TEST_F(LaunchSlotsTest, started_ranks_are_found_until_their_place_is_given_back)
   filled(2);
   LaunchSlots next = LaunchSlots::open(root + "/slots").value();
   EXPECT_EQ(next.started().size(), 2u);
-  slots->give_back(first);
+  slots->give_back(std::move(first));
   const std::vector<exec::StartRecord> left = next.started();
   ASSERT_EQ(left.size(), 1u);
   EXPECT_EQ(left[0].rank, exec::testing::rank_key(2));
@@ -59,33 +61,33 @@ TEST_F(LaunchSlotsTest, started_ranks_are_found_until_their_place_is_given_back)
 }
 
 TEST_F(LaunchSlotsTest, whatever_a_program_did_to_a_file_the_next_one_is_private_and_elsewhere_nothing_changes) {
-  const LaunchFiles files = filled(1);
+  LaunchFiles files = filled(1);
   struct stat info {};
-  ASSERT_EQ(::chmod(files.token.c_str(), 0644), 0);
-  ASSERT_TRUE(LaunchSlots::write(files.token, "next").ok());
-  ASSERT_EQ(::stat(files.token.c_str(), &info), 0);
+  ASSERT_EQ(::chmod(files.token.path().c_str(), 0644), 0);
+  ASSERT_TRUE(files.token.write("next").ok());
+  ASSERT_EQ(::stat(files.token.path().c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0600u);
 
-  ASSERT_EQ(::link(files.token.c_str(), (root + "/second").c_str()), 0);
-  ASSERT_TRUE(LaunchSlots::write(files.token, "third").ok());
+  ASSERT_EQ(::link(files.token.path().c_str(), (root + "/second").c_str()), 0);
+  ASSERT_TRUE(files.token.write("third").ok());
   EXPECT_EQ(read_file(root + "/second").value(), "next");
 
-  ASSERT_EQ(::unlink(files.token.c_str()), 0);
-  ASSERT_EQ(::symlink((root + "/second").c_str(), files.token.c_str()), 0);
-  ASSERT_TRUE(LaunchSlots::write(files.token, "fourth").ok());
+  ASSERT_EQ(::unlink(files.token.path().c_str()), 0);
+  ASSERT_EQ(::symlink((root + "/second").c_str(), files.token.path().c_str()), 0);
+  ASSERT_TRUE(files.token.write("fourth").ok());
   EXPECT_EQ(read_file(root + "/second").value(), "next");
-  EXPECT_EQ(read_file(files.token).value(), "fourth");
+  EXPECT_EQ(read_file(files.token.path()).value(), "fourth");
 
   ASSERT_TRUE(remove_tree(root + "/slots").ok());
-  ASSERT_TRUE(LaunchSlots::write(files.token, "fifth").ok());
-  EXPECT_EQ(read_file(files.token).value(), "fifth");
+  ASSERT_TRUE(files.token.write("fifth").ok());
+  EXPECT_EQ(read_file(files.token.path()).value(), "fifth");
 }
 
 TEST_F(LaunchSlotsTest, files_that_are_gone_are_no_trouble_when_they_are_given_back) {
   LaunchFiles files = filled(1);
   ASSERT_TRUE(remove_tree(root + "/slots").ok());
-  slots->give_back(files);
-  EXPECT_TRUE(LaunchSlots::write(slots->take().value().spec, "x").ok());
+  slots->give_back(std::move(files));
+  EXPECT_TRUE(slots->take().value().spec.write("x").ok());
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ class ProcessLimits final : public RankLimits {
  public:
   explicit ProcessLimits(const Resources& resources) : data_max_(data_limit(resources.memory_bytes)) {}
   std::string_view name() const override { return "rlimit"; }
-  ChildLimits child() const override { return {.groups = {}, .data_max = data_max_}; }
+  ChildLimits child() const override { return {.data_max = data_max_}; }
 
  private:
   std::int64_t data_max_;
@@ -198,7 +198,7 @@ std::uint64_t GroupLimits::counted() const { return slot_.groups.front().counter
 
 ChildLimits GroupLimits::child() const {
   ChildLimits child;
-  for (std::size_t index = 0; index < slot_.groups.size(); ++index) child.groups.at(index) = slot_.groups[index].procs_path().c_str();
+  for (std::size_t index = 0; index < slot_.groups.size(); ++index) child.groups.at(index) = slot_.groups[index].procs();
   child.data_max = data_limit(resources_.memory_bytes);
   return child;
 }
@@ -268,8 +268,8 @@ Result<void> try_child(const ChildLimits& limits) {
   const pid_t child = ::fork();
   if (child < 0) return system_error(errno, "fork", "");
   if (child == 0) {
-    for (const char* group : limits.groups) {
-      if (group != nullptr && !enter_group(group)) ::_exit(1);
+    for (const int group : limits.groups) {
+      if (group >= 0 && !enter_group(group)) ::_exit(1);
     }
     ::_exit(0);
   }
@@ -357,10 +357,7 @@ std::int64_t data_limit(std::int64_t memory_bytes) {
   return memory_bytes <= 0 ? 0 : 2 * std::min(memory_bytes, std::int64_t{1} << 60) + kSpare;
 }
 
-bool enter_group(const char* procs_path) {
-  const int procs = ::open(procs_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-  return procs >= 0 && ::write(procs, "0", 1) == 1;
-}
+bool enter_group(int procs) { return ::pwrite(procs, "0", 1, 0) == 1; }
 
 std::unique_ptr<Limiter> make_process_limiter() { return std::make_unique<ProcessLimiter>(); }
 

@@ -19,8 +19,8 @@ struct LimitRoots {
 
 /// What the child does to itself between fork and exec.
 struct ChildLimits {
-  std::array<const char*, 2> groups{};  ///< Paths of cgroup.procs files: it writes itself into each. They live as long as the RankLimits.
-  std::int64_t data_max = 0;            ///< RLIMIT_DATA in bytes where there is no group, or it cannot be entered; 0: none.
+  std::array<int, 2> groups{-1, -1};  ///< Descriptors of cgroup.procs files, open as long as the RankLimits: it writes itself into each.
+  std::int64_t data_max = 0;          ///< RLIMIT_DATA in bytes where there is no group, or it cannot be entered; 0: none.
 };
 
 /// What holds one rank to its resources, from before its first instruction until nothing of it is left.
@@ -59,7 +59,7 @@ std::unique_ptr<Limiter> make_limiter(const LimitRoots& roots, const std::string
 std::unique_ptr<Limiter> make_process_limiter();
 
 /// For a child between fork and exec: system calls only. Moves it into a group; false when that is not allowed.
-bool enter_group(const char* procs_path);
+bool enter_group(int procs);
 
 /// RLIMIT_DATA for a request of so much memory. It counts what a process may write, touched or not (thread stacks, spare heap), so it is
 /// generous: a fence against a runaway, not a share. 0 for a request of nothing.

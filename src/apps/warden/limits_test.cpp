@@ -1,6 +1,7 @@
 // Limits over directories that stand for the kernel's: what is tried, what is written, and what is done without.
 #include "apps/warden/limits.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include "apps/warden/control_group.h"
@@ -47,7 +48,7 @@ TEST_F(LimitsTest, machine_without_control_groups_limits_processes_and_says_why)
   EXPECT_EQ(reasons.size(), 2u);
   const std::unique_ptr<RankLimits> limits = found->limit(kOneCore);
   EXPECT_EQ(limits->name(), "rlimit");
-  EXPECT_EQ(limits->child().groups[0], nullptr);
+  EXPECT_EQ(limits->child().groups[0], -1);
   EXPECT_EQ(limits->child().data_max, data_limit(kOneCore.memory_bytes));
   EXPECT_FALSE(limits->sees_oom());
 }
@@ -71,23 +72,28 @@ TEST_F(LimitsTest, version_two_sets_memory_weight_and_processes_below_its_own_gr
   EXPECT_EQ(text(group + "/memory.oom.group"), "1");
   EXPECT_EQ(text(group + "/cpu.weight"), "250");
   EXPECT_EQ(text(group + "/pids.max"), "10692");
-  EXPECT_EQ(limits->child().groups[0], group + "/cgroup.procs");
-  EXPECT_EQ(limits->child().groups[1], nullptr);
+  EXPECT_TRUE(enter_group(limits->child().groups[0]));
+  EXPECT_EQ(text(group + "/cgroup.procs"), "0");
+  EXPECT_EQ(limits->child().groups[1], -1);
 }
 
 TEST_F(LimitsTest, kills_for_want_of_memory_are_counted_from_the_start_of_the_rank) {
   write("/cgroup/cgroup.controllers", "memory\n");
   write("/proc/self/cgroup", "0::/\n");
   const std::unique_ptr<Limiter> found = limiter();
-  const std::string events = base("/cgroup") + "/rank-1/memory.events";
+  // In place, as the kernel's files change.
+  const auto count = [events = base("/cgroup") + "/rank-1/memory.events"](std::string_view text) {
+    const UniqueFd file = open_file(events, O_WRONLY | O_CREAT | O_TRUNC).value();
+    ASSERT_TRUE(write_all(file.get(), text, events).ok());
+  };
   std::unique_ptr<RankLimits> limits = found->limit(kOneCore);
-  ASSERT_TRUE(write_file_atomically(events, "low 0\nhigh 0\nmax 7\noom 3\noom_kill 3\noom_group_kill 0\n").ok());
+  count("low 0\nhigh 0\nmax 7\noom 3\noom_kill 3\noom_group_kill 0\n");
   EXPECT_EQ(limits->oom_kills(), 3u);
   limits.reset();
   limits = found->limit(kOneCore);
   EXPECT_TRUE(limits->sees_oom());
   EXPECT_EQ(limits->oom_kills(), 0u);
-  ASSERT_TRUE(write_file_atomically(events, "low 0\noom 4\noom_kill 5\n").ok());
+  count("low 0\noom 4\noom_kill 5\n");
   EXPECT_EQ(limits->oom_kills(), 2u);
 }
 

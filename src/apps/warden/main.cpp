@@ -89,15 +89,21 @@ std::string own_directory() {
   return std::filesystem::path(std::string(path.data(), static_cast<std::size_t>(length))).parent_path().string();
 }
 
-/// Moves the lifeline out of the way of the reserved numbers and closes everything else that was inherited.
-Result<UniqueFd> adopt_descriptors(int lifeline, int keep) {
+/// Above the reserved numbers.
+Result<UniqueFd> moved_up(int fd, const char* what) {
   UniqueFd moved;
-  if (lifeline >= 0) {
-    moved.reset(::fcntl(lifeline, F_DUPFD_CLOEXEC, 10));
-    if (!moved.valid()) return system_error(errno, "fcntl", "lifeline");
-  }
+  if (fd < 0) return moved;
+  moved.reset(::fcntl(fd, F_DUPFD_CLOEXEC, kReservedDescriptors));
+  if (!moved.valid()) return system_error(errno, "fcntl", what);
+  return moved;
+}
+
+/// Moves the lifeline and `ready` out of the way of the reserved numbers and closes everything else that was inherited.
+Result<UniqueFd> adopt_descriptors(int lifeline, UniqueFd& ready) {
+  ASSIGN_OR_RETURN(UniqueFd moved, moved_up(lifeline, "lifeline"));
+  ASSIGN_OR_RETURN(ready, moved_up(ready.get(), "ready"));
   for (int fd = 3; fd < 1024; ++fd) {
-    if (fd != moved.get() && fd != keep) ::close(fd);
+    if (fd != moved.get() && fd != ready.get()) ::close(fd);
   }
   TRY(reserve_low_descriptors());
   return moved;
@@ -168,7 +174,7 @@ void report_start(UniqueFd& ready, std::string_view problem) {
 
 Result<void> serve(const Options& options, UniqueFd& ready) {
   Lifeline lifeline;
-  ASSIGN_OR_RETURN(lifeline.fd, adopt_descriptors(options.lifeline_fd, ready.get()));
+  ASSIGN_OR_RETURN(lifeline.fd, adopt_descriptors(options.lifeline_fd, ready));
   const std::string run = exec::run_directory(options.settings.data_dir);
   TRY(make_directories(run));
   ASSIGN_OR_RETURN(const UniqueFd lock, open_file(run + "/warden.lock", O_RDWR | O_CREAT));

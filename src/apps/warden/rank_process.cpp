@@ -94,7 +94,7 @@ void RankProcess::start(const exec::RankLaunch& launch_request) {
 Result<void> RankProcess::launch(const exec::RankLaunch& request) {
   TRY(write_files(request));
   const exec::StartRecord started{.rank = request.rank, .boot_id = deps_.environment.boot_id, .started_at = observation_.started_at};
-  TRY(LaunchSlots::write(files_->start_record, exec::to_text(started)));
+  TRY(files_->start_record.write(exec::to_text(started)));
   RankOutput::WriteEnds ends;
   ASSIGN_OR_RETURN(output_, RankOutput::make(paths_, request.token, settings_.output, {deps_.loop, deps_.clock, share_},
                                              {.on_grown = [this] { callbacks_.on_grown(); },

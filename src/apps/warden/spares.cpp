@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
+#include <ctime>
 #include <limits>
 #include <memory>
 
@@ -20,6 +22,20 @@ constexpr std::size_t kFilesMax = 256;
 constexpr std::size_t kWorkdirsMax = 256;
 
 bool renamed(const std::string& from, const std::string& to) { return ::rename(from.c_str(), to.c_str()) == 0; }
+
+/// The time of the last change of spare directories: whoever adds or removes an entry changes it.
+constexpr std::time_t kUntouched = 63'072'000;
+
+bool is_untouched(const std::string& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && (info.st_mode & 07777) == 0700 &&
+         info.st_mtim.tv_sec == kUntouched && info.st_mtim.tv_nsec == 0;
+}
+
+void mark_untouched(const std::string& path) {
+  const std::array<timespec, 2> times{{{0, UTIME_OMIT}, {kUntouched, 0}}};
+  (void)::utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW);  // Then it is looked through once more.
+}
 
 /// True when it is a directory of ours in which there is nothing but, perhaps, an entry of this name.
 bool is_fresh(const std::string& path, std::string_view name) {
@@ -112,7 +128,11 @@ void Spares::take_back_workdir(const std::string& work, const AttemptKey& attemp
   const std::string job = fmt::format("{}/{}", work, attempt.job.value);
   const std::string inner = attempt.attempt.text();
   const std::string path = job + "/" + inner;
-  if (workdirs_.size() < kWorkdirsMax && is_fresh(path + "/tmp", "") && is_fresh(path, "tmp") && is_fresh(job, inner)) {
+  const bool untouched = is_untouched(path + "/tmp") && is_untouched(path) && is_untouched(job);
+  if (workdirs_.size() < kWorkdirsMax && (untouched || (is_fresh(path + "/tmp", "") && is_fresh(path, "tmp") && is_fresh(job, inner)))) {
+    if (!untouched) {
+      for (const std::string& directory : {path + "/tmp", path, job}) mark_untouched(directory);
+    }
     std::string spare = fmt::format("{}/w{}", directory_, ++last_);
     if (renamed(job, spare)) {
       workdirs_.push_back({std::move(spare), inner});

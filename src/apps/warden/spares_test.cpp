@@ -92,6 +92,20 @@ TEST_F(SparesTest, what_a_program_left_stays_and_its_temporary_files_go) {
   EXPECT_FALSE(file_exists(root + "/work/2/1/tmp"));
 }
 
+TEST_F(SparesTest, what_a_program_left_in_a_directory_that_served_before_stays) {
+  for (const char* left : {"/work/2/1/model.bin", "/work/2/1/tmp/scratch", "/work/2/beside"}) {
+    ASSERT_TRUE(spares->make_workdir(root + "/work", attempt(1)).ok());
+    spares->take_back_workdir(root + "/work", attempt(1));
+    ASSERT_TRUE(spares->make_workdir(root + "/work", attempt(2)).ok());
+    ASSERT_TRUE(write_file_atomically(root + left, "x").ok());
+    spares->take_back_workdir(root + "/work", attempt(2));
+    EXPECT_EQ(file_exists(root + left), std::string_view(left) != "/work/2/1/tmp/scratch") << left;
+    ASSERT_TRUE(spares->make_workdir(root + "/work", attempt(3)).ok());
+    EXPECT_FALSE(file_exists(root + "/work/3/1/tmp/scratch"));
+    ASSERT_TRUE(remove_tree(root + "/work").ok());
+  }
+}
+
 TEST_F(SparesTest, working_directory_whose_mode_was_changed_is_not_used_again) {
   ASSERT_TRUE(spares->make_workdir(root + "/work", attempt(1)).ok());
   ASSERT_EQ(::chmod((root + "/work/1/1").c_str(), 0755), 0);

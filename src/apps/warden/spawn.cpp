@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -20,7 +21,9 @@
 namespace trainyard::warden {
 namespace {
 
-constexpr int kReservedDescriptors = 10;
+/// Of the reserved ones: stdin, stdout, stderr and descriptor 3 of the rank that is being started, /dev/null at all other times.
+constexpr std::array<int, 4> kHandedDown{4, 5, 6, 7};
+constexpr int kNull = 8;
 constexpr std::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Ranks are the first that the kernel ends when memory runs out, before the warden and the server.
 constexpr std::string_view kOomScore = "500";
@@ -44,7 +47,6 @@ struct ChildFailure {
 
 /// Everything the child needs, laid out before it exists.
 struct ChildPlan {
-  std::array<int, 4> descriptors{};  ///< Become 0, 1, 2 and 3.
   const char* workdir = nullptr;
   std::vector<const char*> programs;  ///< Tried in order.
   std::vector<char*> argv;
@@ -63,11 +65,11 @@ struct ChildPlan {
 
 /// System calls only, like all of run_child.
 void enter_limits(const ChildLimits& limits, ChildFailure& failure) {
-  bool entered = limits.groups[0] != nullptr;
-  for (const char* group : limits.groups) {
-    if (group != nullptr) entered = enter_group(group) && entered;
+  bool entered = limits.groups[0] >= 0;
+  for (const int group : limits.groups) {
+    if (group >= 0) entered = enter_group(group) && entered;
   }
-  if (limits.groups[0] != nullptr && !entered) failure.unlimited = true;
+  if (limits.groups[0] >= 0 && !entered) failure.unlimited = true;
   if (entered || limits.data_max <= 0) return;
   rlimit data{};
   if (::getrlimit(RLIMIT_DATA, &data) != 0) return;
@@ -75,8 +77,12 @@ void enter_limits(const ChildLimits& limits, ChildFailure& failure) {
   ::setrlimit(RLIMIT_DATA, &data);
 }
 
-/// The part between fork and exec. The parent is suspended and its memory is shared: system calls only, nothing is allocated, and the
-/// only memory written is `failure` and the shell's argument.
+/// A table of descriptors of its own, with the low ones only: to copy all that the warden has open and to close them on exec would make a
+/// start dearer with every rank that runs.
+bool keep_low_descriptors() { return ::close_range(kReservedDescriptors, ~0U, CLOSE_RANGE_UNSHARE) == 0 || ::unshare(CLONE_FILES) == 0; }
+
+/// The part between fork and exec. The parent is suspended, its memory and at first its descriptors are shared: system calls only, nothing
+/// is allocated, and the only memory written is `failure` and the shell's argument.
 [[noreturn]] void run_child(ChildPlan& plan, ChildFailure& failure) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -88,12 +94,13 @@ void enter_limits(const ChildLimits& limits, ChildFailure& failure) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::setrlimit(RLIMIT_NOFILE, &g_descriptor_limit);
   enter_limits(plan.limits, failure);
+  if (!keep_low_descriptors()) fail_child(failure, Step::kDescriptors, errno);  // From here on they are the child's own.
   const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   const bool scored = score >= 0 && ::write(score, kOomScore.data(), kOomScore.size()) > 0;
   (void)scored;  // Some containers forbid it; the rank runs all the same.
 
-  for (std::size_t target = 0; target < plan.descriptors.size(); ++target) {
-    if (::dup2(plan.descriptors[target], static_cast<int>(target)) < 0) fail_child(failure, Step::kDescriptors, errno);
+  for (std::size_t target = 0; target < kHandedDown.size(); ++target) {
+    if (::dup2(kHandedDown.at(target), static_cast<int>(target)) < 0) fail_child(failure, Step::kDescriptors, errno);
   }
   if (::chdir(plan.workdir) != 0) fail_child(failure, Step::kWorkdir, errno);
 
@@ -111,13 +118,42 @@ void enter_limits(const ChildLimits& limits, ChildFailure& failure) {
   fail_child(failure, Step::kExec, error_number);
 }
 
-/// vfork instead of posix_spawn and a shim program: it costs no second exec, the child can set PDEATHSIG and check its parent itself,
-/// and an exec that fails is known at once. It is safe here since the warden has one thread and no signal handlers.
-__attribute__((noinline)) pid_t fork_and_run(ChildPlan& plan, ChildFailure& failure) {
-  const pid_t pid = ::vfork();
-  if (pid == 0) run_child(plan, failure);
-  return pid;
+struct ChildStart {
+  ChildPlan& plan;
+  ChildFailure& failure;
+};
+
+int child_main(void* start) {
+  const auto* const given = static_cast<ChildStart*>(start);
+  run_child(given->plan, given->failure);
 }
+
+/// Like vfork, instead of posix_spawn and a shim program: it costs no second exec, the child can set PDEATHSIG and check its parent itself,
+/// and an exec that fails is known at once. It is safe here since the warden has one thread and no signal handlers.
+pid_t fork_and_run(ChildPlan& plan, ChildFailure& failure) {
+  alignas(16) static std::array<char, 64 * 1024> stack;  // One child at a time is between fork and exec.
+  ChildStart start{plan, failure};
+  return ::clone(&child_main, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &start);
+}
+
+/// Puts the ends of the pipes where the child finds them, and takes them back: an end that stays open here is never at its end for us.
+class HandDown {
+ public:
+  explicit HandDown(const RankOutput::WriteEnds& ends) {
+    const std::array<int, 3> from{ends.standard_output.get(), ends.standard_error.get(), ends.events.get()};
+    for (std::size_t index = 0; index < from.size(); ++index) ok_ = put(from.at(index), kHandedDown.at(index + 1)) && ok_;
+  }
+  ~HandDown() {
+    for (const int target : kHandedDown) put(kNull, target);
+  }
+  HandDown(const HandDown&) = delete;
+  HandDown& operator=(const HandDown&) = delete;
+  bool ok() const { return ok_; }
+
+ private:
+  static bool put(int from, int to) { return ::dup3(from, to, O_CLOEXEC) >= 0; }
+  bool ok_ = true;
+};
 
 std::vector<std::string> programs_to_try(const std::string& name, const std::string& path) {
   if (name.find('/') != std::string::npos) return {name};
@@ -184,8 +220,8 @@ std::map<std::string, std::string> rank_environment(const exec::RankLaunch& laun
   };
   for (const auto& [name, value] : launch.env) environment[name] = value;
   if (!base.program_dir.empty()) environment["PATH"] = base.program_dir + ":" + environment["PATH"];
-  environment["TRAINYARD_SPEC"] = files.spec;
-  environment["TRAINYARD_TOKEN_FILE"] = files.token;
+  environment["TRAINYARD_SPEC"] = files.spec.path();
+  environment["TRAINYARD_TOKEN_FILE"] = files.token.path();
   environment["TRAINYARD_WORKDIR"] = workdir;
   environment[std::string(exec::kRankMarker)] = base.boot_id + "/" + exec::text_of(launch.rank);
   return environment;
@@ -201,14 +237,14 @@ std::map<std::string, std::string> inherited_environment() {
   return environment;
 }
 
-Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base, const LaunchFiles& files, Spares& spares) {
+Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base, LaunchFiles& files, Spares& spares) {
   if (launch.workdir.empty()) {
     TRY(spares.make_workdir(exec::work_directory(base.data_dir), launch.rank.attempt));
   } else {
     TRY(make_directories(launch.workdir + "/tmp"));
   }
-  TRY(LaunchSlots::write(files.spec, to_json(launch.spec) + "\n"));
-  return LaunchSlots::write(files.token, launch.token);
+  TRY(files.spec.write(to_json(launch.spec) + "\n"));
+  return files.token.write(launch.token);
 }
 
 Result<void> find_rank_program(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment) {
@@ -251,7 +287,6 @@ void go_before_ranks() {
 Result<SpawnedRank> spawn_rank(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment,
                                const std::string& workdir, const RankOutput::WriteEnds& ends, const ChildLimits& limits) {
   if (argv.empty() || argv.front().empty()) return no_program_named();
-  ASSIGN_OR_RETURN(const UniqueFd null_input, open_file("/dev/null", O_RDONLY));
   const std::string path = value_or(environment, "PATH", kDefaultPath);
   const std::vector<std::string> programs = programs_to_try(argv.front(), path);
   std::vector<std::string> variables;
@@ -260,7 +295,6 @@ Result<SpawnedRank> spawn_rank(const std::vector<std::string>& argv, const std::
   shell_arguments.insert(shell_arguments.end(), argv.begin() + 1, argv.end());
 
   ChildPlan plan;
-  plan.descriptors = {null_input.get(), ends.standard_output.get(), ends.standard_error.get(), ends.events.get()};
   plan.workdir = workdir.c_str();
   for (const std::string& program : programs) plan.programs.push_back(program.c_str());
   plan.argv = pointers_to(argv);
@@ -272,6 +306,8 @@ Result<SpawnedRank> spawn_rank(const std::vector<std::string>& argv, const std::
   plan.limits = limits;
 
   ChildFailure failure;
+  const HandDown handed(ends);
+  if (!handed.ok()) return system_error(errno, "dup3", "");
   const pid_t pid = fork_and_run(plan, failure);
   if (pid < 0) {
     return Error{Category::kResourceExhausted,

@@ -28,12 +28,14 @@ std::string workdir_of(const exec::RankLaunch& launch, const std::string& data_d
 std::map<std::string, std::string> inherited_environment();
 
 /// Makes the directories of a rank and writes the files its environment names.
-Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base, const LaunchFiles& files, Spares& spares);
+Result<void> write_launch_files(const exec::RankLaunch& launch, const EnvironmentBase& base, LaunchFiles& files, Spares& spares);
 /// Looks for the program where spawn_rank will, without starting it. Errors: NOT_FOUND "launch.no_program", FAILED_PRECONDITION
 /// "launch.exec".
 Result<void> find_rank_program(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment);
 
-/// Keeps descriptors 0 to 9 in use, so that none of the pipes made later collides with the numbers a rank inherits.
+/// Descriptors below are the warden's standard streams and, from 3 on, /dev/null: places for what a rank inherits.
+inline constexpr int kReservedDescriptors = 10;
+/// Opens /dev/null as each of them that is free.
 Result<void> reserve_low_descriptors();
 /// Raises the soft limit of open files to the hard one; ranks get the old soft limit back.
 void raise_descriptor_limit();
