@@ -182,9 +182,9 @@ void JobService::get(JobId id, std::function<void(Result<Job>)> done) {
 
 void JobService::barrier(std::function<void()> done) { pipeline_.after_commit(std::move(done)); }
 
-std::optional<RunId> JobService::run_of(JobId id) const {
+const Job* JobService::live_job(JobId id) const {
   const Live* live = find(id);
-  return live == nullptr ? std::nullopt : std::optional(live->job.run);
+  return live == nullptr ? nullptr : &live->job;
 }
 
 std::uint64_t JobService::subscribe(EventListener listener) {

@@ -155,7 +155,8 @@ class JobService final : public exec::AttemptObserver {
   Result<std::uint64_t> events_taken(const RankKey& rank) const;
   /// True while the attempt is the current one of a job that is not terminal.
   bool is_current(const AttemptKey& attempt) const;
-  std::optional<RunId> run_of(JobId id) const;
+  /// The job as it was applied last, durable or not; none when it is not live. Good until the strand's next task.
+  const Job* live_job(JobId id) const;
 
   /// Calls `listener` for every event published from now on, in order, until unsubscribed.
   std::uint64_t subscribe(EventListener listener);

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "apps/server/job_runs.h"
 #include "base/failpoint.h"
 
 namespace trainyard::apps {
@@ -19,6 +20,15 @@ std::vector<jobs::MetricPoint> metric_points(const std::vector<Document>& events
     points.push_back({key, *value, *step, time_from_micros(*time)});
   }
   return points;
+}
+
+/// The run may be missing: it could not be opened when the job was launched, or that is still to come.
+Result<void> record(jobs::AttemptSink& tracking, const jobs::RunStart& start, AttemptNumber attempt,
+                    const std::vector<jobs::MetricPoint>& points) {
+  Result<void> recorded = tracking.record_metrics(start.run, attempt, points);
+  if (recorded.ok() || recorded.error().category != Category::kNotFound) return recorded;
+  TRY(tracking.start_run(start));
+  return tracking.record_metrics(start.run, attempt, points);
 }
 
 bool is_transient(const Error& error) {
@@ -46,19 +56,20 @@ void JobEvents::append(const RankKey& rank, std::uint64_t first, std::vector<std
     events.push_back(event.ok() ? std::move(event).value() : Document());
   }
   const std::vector<jobs::MetricPoint> points = metric_points(events, SystemClock().now());
-  const std::optional<RunId> run = deps_.jobs.run_of(rank.attempt.job);
-  if (deps_.tracking == nullptr || points.empty() || !run || !deps_.jobs.is_current(rank.attempt)) {
+  const jobs::Job* const job = deps_.jobs.live_job(rank.attempt.job);
+  if (deps_.tracking == nullptr || points.empty() || job == nullptr || !deps_.jobs.is_current(rank.attempt)) {
     return deps_.jobs.append_events(rank, first, events, std::move(done));
   }
-  deps_.writes.post([deps = deps_, rank, first, run = *run, points, events = std::move(events), done = std::move(done)]() mutable {
-    Result<void> recorded = deps.tracking->record_metrics(run, rank.attempt.attempt, points);
-    if (recorded.ok()) recorded = hit_failpoint("events.after_metrics");
-    deps.strand.post([deps, rank, first, events = std::move(events), recorded = std::move(recorded), done = std::move(done)]() mutable {
-      // Only what may work later is tried again: a point that tracking will never take must not hold up the others.
-      if (!recorded.ok() && is_transient(recorded.error())) return done(std::move(recorded).error());
-      deps.jobs.append_events(rank, first, events, std::move(done));
-    });
-  });
+  deps_.writes.post(
+      [deps = deps_, rank, first, start = run_start_of(*job), points, events = std::move(events), done = std::move(done)]() mutable {
+        Result<void> recorded = record(*deps.tracking, start, rank.attempt.attempt, points);
+        if (recorded.ok()) recorded = hit_failpoint("events.after_metrics");
+        deps.strand.post([deps, rank, first, events = std::move(events), recorded = std::move(recorded), done = std::move(done)]() mutable {
+          // Only what may work later is tried again: a point that tracking will never take must not hold up the others.
+          if (!recorded.ok() && is_transient(recorded.error())) return done(std::move(recorded).error());
+          deps.jobs.append_events(rank, first, events, std::move(done));
+        });
+      });
 }
 
 }  // namespace trainyard::apps

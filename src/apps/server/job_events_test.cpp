@@ -13,8 +13,15 @@ class FakeSink final : public jobs::AttemptSink {
   std::optional<Error> failure;
   std::vector<std::string> recorded;  ///< "RUN ATTEMPT key=value@step".
 
-  Result<void> start_run(const jobs::RunStart&) override { return {}; }
+  bool has_run = true;
+
+  Result<void> start_run(const jobs::RunStart&) override {
+    if (failure) return *failure;
+    has_run = true;
+    return {};
+  }
   Result<void> record_metrics(const RunId& run, AttemptNumber attempt, const std::vector<jobs::MetricPoint>& points) override {
+    if (!has_run) return not_found("track.run", "there is no such run");
     if (failure) return *failure;
     for (const jobs::MetricPoint& point : points) {
       recorded.push_back(run.text.substr(0, 4) + " " + attempt.text() + " " + point.key + "=" + to_json(Document(point.value)) + "@" +
@@ -68,6 +75,19 @@ TEST_F(JobEventsTest, metrics_reach_tracking_and_the_job) {
   EXPECT_EQ(job(id).metrics.at("loss").value, 0.25);
   EXPECT_EQ(job(id).progress->done, 1);
   EXPECT_EQ(sink.taken(rank(id, 1)).value(), 3u);
+}
+
+TEST_F(JobEventsTest, run_that_is_missing_is_opened_by_the_first_metrics) {
+  tracking.has_run = false;
+  EXPECT_EQ(append(0, {metric("0.5", 1)}).value(), 1u);
+  EXPECT_EQ(tracking.recorded, std::vector<std::string>{run + " 1 loss=0.5@1"});
+}
+
+TEST_F(JobEventsTest, metrics_are_sent_again_while_a_missing_run_cannot_be_opened) {
+  tracking.has_run = false;
+  tracking.failure = unavailable("database.busy", "the database is busy");
+  EXPECT_EQ(append(0, {metric("0.5", 1)}).error().id, "database.busy");
+  EXPECT_EQ(sink.taken(rank(id, 1)).value(), 0u);
 }
 
 TEST_F(JobEventsTest, line_is_counted_only_after_tracking_has_its_metric) {

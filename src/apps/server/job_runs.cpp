@@ -10,13 +10,6 @@ namespace {
 /// More events than the writes of one process can ever be behind: its queue holds as many.
 constexpr std::uint64_t kEventsBehindMax = 4096;
 
-jobs::RunStart start_of(const jobs::Job& job) {
-  jobs::RunStart start{
-      job.run, job.id, job.spec.name, job.spec.kind, {}, jobs::uses_synthetic_data(job), job.started_at.value_or(job.submitted_at)};
-  if (!job.spec.inputs.empty()) start.dataset = job.spec.inputs.begin()->second;
-  return start;
-}
-
 std::string_view status_of(JobState state) {
   return state == JobState::kSucceeded ? "FINISHED" : state == JobState::kCancelled ? "KILLED" : "FAILED";
 }
@@ -25,12 +18,19 @@ bool was_launched(const jobs::Job& job) { return job.attempt.number.value > 0; }
 
 }  // namespace
 
+jobs::RunStart run_start_of(const jobs::Job& job) {
+  jobs::RunStart start{
+      job.run, job.id, job.spec.name, job.spec.kind, {}, jobs::uses_synthetic_data(job), job.started_at.value_or(job.submitted_at)};
+  if (!job.spec.inputs.empty()) start.dataset = job.spec.inputs.begin()->second;
+  return start;
+}
+
 void JobRuns::warn(std::string_view event, JobId job, const Error& error) {
   deps_.log.write({LogLevel::kWarning, std::string(event), {{"job", job.text()}, {"error", error.describe()}}});
 }
 
 void JobRuns::open(const jobs::Job& job) {
-  const auto open_run = [start = start_of(job)](jobs::AttemptSink& sink) -> Result<void> {
+  const auto open_run = [start = run_start_of(job)](jobs::AttemptSink& sink) -> Result<void> {
     if (!hit_failpoint("runs.before_open").ok()) return {};
     return sink.start_run(start);
   };
@@ -48,18 +48,12 @@ void JobRuns::close(const jobs::Job& job) {
 }
 
 void JobRuns::add(Write write) {
-  MonotonicPoint due;
   {
     const std::lock_guard lock(mutex_);
     added_.push_back(std::move(write));
     if (added_.size() > 1) return;  // The task that takes them is posted.
-    due = next_;
   }
-  if (deps_.clock.monotonic_now() >= due) {
-    deps_.writes.post([this] { write_added(); });
-  } else {
-    deps_.writes.post_at(due, [this] { write_added(); });
-  }
+  deps_.writes.post([this] { write_added(); });
 }
 
 void JobRuns::write_added() {
@@ -67,7 +61,6 @@ void JobRuns::write_added() {
   {
     const std::lock_guard lock(mutex_);
     writes.swap(added_);
-    next_ = deps_.clock.monotonic_now() + kGather;
   }
   const auto write_all = [&writes](jobs::AttemptSink& sink) -> Result<void> {
     for (const Write& write : writes) TRY(write.apply(sink));
@@ -104,7 +97,7 @@ Result<void> JobRuns::repair_one(const jobs::Job& job) {
   if (!was_launched(job)) return {};
   const Result<track::Run> run = deps_.runs.get(job.run);
   if (!run.ok() && run.error().category != Category::kNotFound) return run.error();
-  if (!run.ok()) TRY(deps_.sink.start_run(start_of(job)));
+  if (!run.ok()) TRY(deps_.sink.start_run(run_start_of(job)));
   const bool open = !run.ok() || run->info.status == track::RunStatus::kRunning;
   if (!open || !is_terminal(job.state)) return {};
   return deps_.sink.end_run(job.run, status_of(job.state), job.ended_at.value_or(job.submitted_at));

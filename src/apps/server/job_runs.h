@@ -12,22 +12,22 @@
 
 namespace trainyard::apps {
 
+/// What the run of a job is opened with.
+jobs::RunStart run_start_of(const jobs::Job& job);
+
 /// Keeps a run in tracking for every job that is launched: opened with its first attempt, closed with its end. `open` and `close` come
-/// after the commit of the job and only post to `writes`, where those that have gathered are one transaction, at most one in
-/// `kGather`; so a process that dies in between leaves a run missing or open; `repair` makes up for it. A run that cannot be written holds
-/// nobody up: metrics of its job are refused until it can, and the agent sends them again. Outlives what is posted.
+/// after the commit of the job and only post to `writes`, where those that have gathered are one transaction; so a process that dies in
+/// between leaves a run missing or open; `repair` makes up for it. A run that cannot be opened holds nobody up: the first metrics of its
+/// job open it (JobEvents). Outlives what is posted.
 class JobRuns {
  public:
   struct Deps {
     Executor& writes;
-    const Clock& clock;
     jobs::AttemptSink& sink;
     track::RunRepository& runs;
     store::JobLedger& ledger;
     LogSink& log;
   };
-  /// Short: a program may ask for its run right after it was started.
-  static constexpr Duration kGather{20'000};
   explicit JobRuns(Deps deps) : deps_(deps) {}
 
   void open(const jobs::Job& job);
@@ -51,7 +51,6 @@ class JobRuns {
   Deps deps_;
   std::mutex mutex_;
   std::vector<Write> added_;  // guarded by mutex_; those that the next task of `writes` takes
-  MonotonicPoint next_{};     // guarded by mutex_; not before it the next task takes its own
 };
 
 }  // namespace trainyard::apps

@@ -56,7 +56,7 @@ class JobRunsTest : public track::testing::TrackingTest {
   store::testing::FakeJobLedger ledger;
   adapters::track_sink::TrackSink sink{tracking};
   WarningLog log;
-  JobRuns runs{{.writes = writes, .clock = clock, .sink = sink, .runs = tracking.runs(), .ledger = ledger, .log = log}};
+  JobRuns runs{{.writes = writes, .sink = sink, .runs = tracking.runs(), .ledger = ledger, .log = log}};
   EventNumber last;
 };
 
@@ -69,8 +69,6 @@ TEST_F(JobRunsTest, run_is_opened_with_the_first_attempt_and_closed_with_the_end
   job = job_of(1, JobState::kSucceeded);
   runs.close(job);
   writes.run_ready();
-  EXPECT_EQ(status(job), "RUNNING") << "writes gather after the last one";
-  writes.advance(JobRuns::kGather);
   EXPECT_EQ(status(job), "FINISHED");
   EXPECT_EQ(tracking.runs().get(job.run)->info.ended_ms, 9000);
 }

@@ -58,7 +58,7 @@ ComposedServer::ComposedServer(ServerSettings settings, DataDirectory directory,
                  .synthetic_fallback = settings_.synthetic_fallback}),
       tracking_({.database = *state_.database, .objects = *state_.objects, .clock = clock_}),
       track_sink_(tracking_),
-      job_runs_({.writes = writes_, .clock = clock_, .sink = track_sink_, .runs = tracking_.runs(), .ledger = *state_.ledger, .log = log_}),
+      job_runs_({.writes = writes_, .sink = track_sink_, .runs = tracking_.runs(), .ledger = *state_.ledger, .log = log_}),
       history_(*state_.database),
       history_follower_(
           {.strand = strand_, .writes = writes_, .clock = clock_, .ledger = *state_.ledger, .history = history_, .log = log_}),
