@@ -84,6 +84,7 @@ Result<void> EventLoop::run() {
     call_due_timers();
     removed_.clear();
   }
+  stopping_ = false;
   return {};
 }
 

@@ -33,7 +33,7 @@ class EventLoop {
   /// An invalid id or one that was called is no error.
   void cancel(TimerId id);
 
-  /// Dispatches until stop().
+  /// Dispatches until stop(); may be called again.
   Result<void> run();
   void stop() { stopping_ = true; }
 

@@ -31,6 +31,17 @@ std::string with_time(std::string_view line, TimePoint time) {
   return line.size() + member.size() <= exec::kSpoolLineMax ? std::string(line.substr(0, end)) + member : std::string(line);
 }
 
+/// How much of the text is whole characters of UTF-8; all of it when its end is none.
+std::size_t whole_characters(std::string_view text) {
+  for (std::size_t back = 1; back <= std::min<std::size_t>(3, text.size()); ++back) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
+    if ((byte & 0xC0) == 0x80) continue;
+    const std::size_t length = byte >= 0xF8 ? 1 : byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+    return length > back ? text.size() - back : text.size();
+  }
+  return text.size();
+}
+
 bool holds(std::string_view text, std::string_view secret) { return !secret.empty() && text.find(secret) != std::string_view::npos; }
 
 }  // namespace
@@ -60,6 +71,15 @@ void LogSplitter::feed(std::uint8_t stream, std::string_view bytes, TimePoint no
     if (!whole && partial.size() < exec::kSpoolLineMax) continue;
     write(stream, partial, now, out);
     partial.clear();
+  }
+}
+
+void LogSplitter::flush_begun(TimePoint now, std::string& out) {
+  for (const std::uint8_t stream : {exec::kStdoutStream, exec::kStderrStream}) {
+    std::string& partial = partial_[stream == exec::kStdoutStream ? 0 : 1];
+    const std::size_t whole = whole_characters(partial);
+    if (whole > 0) write(stream, std::string_view(partial).substr(0, whole), now, out);
+    partial.erase(0, whole);
   }
 }
 

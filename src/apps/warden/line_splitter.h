@@ -19,7 +19,9 @@ class LogSplitter {
 
   /// Appends the records that `bytes` completes to `out`; the rest of the line waits.
   void feed(std::uint8_t stream, std::string_view bytes, TimePoint now, std::string& out);
-  /// Appends what waits as records of their own.
+  /// Appends what waits as records of their own, without the beginning of a character whose rest is still to come.
+  void flush_begun(TimePoint now, std::string& out);
+  /// Appends all that waits: nothing more will come.
   void flush(TimePoint now, std::string& out);
   /// Appends a record of the stream "system".
   void note(std::string_view text, TimePoint now, std::string& out);

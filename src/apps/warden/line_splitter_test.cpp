@@ -37,6 +37,21 @@ TEST_F(LogSplitterTest, line_in_pieces_waits_for_its_end_or_the_flush) {
   EXPECT_EQ(texts(out), (std::vector<std::string>{"one line\n", "next"}));
 }
 
+TEST_F(LogSplitterTest, character_that_has_begun_waits_for_its_rest) {
+  feed("5 \xe2\x82");
+  splitter.flush_begun({}, out);
+  EXPECT_EQ(texts(out), (std::vector<std::string>{"5 "}));
+  feed("\xac each");
+  splitter.flush_begun({}, out);
+  EXPECT_EQ(texts(out), (std::vector<std::string>{"5 ", "\xe2\x82\xac each"}));
+  feed("\xff\xfe");  // No UTF-8 at all.
+  splitter.flush_begun({}, out);
+  feed("\xf0\x9f");
+  splitter.flush({}, out);
+  EXPECT_EQ(texts(out), (std::vector<std::string>{"5 ", "\xe2\x82\xac each", "\xff\xfe", "\xf0\x9f"}));
+  EXPECT_FALSE(splitter.has_partial());
+}
+
 TEST_F(LogSplitterTest, streams_do_not_mix) {
   feed("out", exec::kStdoutStream);
   feed("err\n", exec::kStderrStream);

@@ -37,7 +37,7 @@ struct Options {
 
 constexpr std::string_view kUsage =
     "usage: trainyard-warden --dir DIR [--program-dir DIR] [--grace DURATION] [--idle-exit DURATION] [--spool-max SIZE]\n"
-    "                        [--limits auto|process] [--lifeline FD] [--daemonize]\n";
+    "                        [--limits auto|process] [--zygotes auto|off] [--lifeline FD] [--daemonize]\n";
 
 Result<int> parse_descriptor(const std::string& text) {
   int fd = -1;
@@ -72,6 +72,9 @@ Result<Options> parse_options(std::span<char*> arguments) {
     } else if (name == "--limits") {
       if (value != "auto" && value != "process") return invalid_argument("warden.usage", "--limits is auto or process: " + value);
       options.settings.control_groups = value == "auto";
+    } else if (name == "--zygotes") {
+      if (value != "auto" && value != "off") return invalid_argument("warden.usage", "--zygotes is auto or off: " + value);
+      options.settings.zygotes = value == "auto";
     } else if (name == "--lifeline") {
       ASSIGN_OR_RETURN(options.lifeline_fd, parse_descriptor(value));
     } else {

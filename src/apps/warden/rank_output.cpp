@@ -102,7 +102,7 @@ void RankOutput::flush_partial_later() {
   if (partial_timer_.valid()) return;
   partial_timer_ = deps_.loop.call_after(settings_.partial_line_after, [this] {
     partial_timer_ = {};
-    log_splitter_.flush(deps_.clock.now(), log_pending_);
+    log_splitter_.flush_begun(deps_.clock.now(), log_pending_);
     write_out();
   });
 }

@@ -109,8 +109,7 @@ Result<void> RankProcess::launch(const exec::RankLaunch& request) {
   FAILPOINT("warden.before_spawn");
   port_.release();
   started_from_ = exec::boot_ticks();
-  ASSIGN_OR_RETURN(const SpawnedRank spawned, spawn_rank(request.argv, rank_environment(request, deps_.environment, *files_),
-                                                         workdir_of(request, deps_.environment.data_dir), ends, limits_->child()));
+  ASSIGN_OR_RETURN(const SpawnedRank spawned, make_process(request, ends));
   pid_ = spawned.pid;
   observation_.limited_by = spawned.limited ? limits_->name() : "rlimit";
   const Result<void> watched = watch_leader();
@@ -124,6 +123,14 @@ Result<void> RankProcess::launch(const exec::RankLaunch& request) {
     limits_->on_long_lived();
   });
   return {};
+}
+
+Result<SpawnedRank> RankProcess::make_process(const exec::RankLaunch& request, const RankOutput::WriteEnds& ends) {
+  const std::map<std::string, std::string> environment = rank_environment(request, deps_.environment, *files_);
+  const std::string workdir = workdir_of(request, deps_.environment.data_dir);
+  const ChildLimits limits = limits_->child();
+  if (const auto forked = deps_.zygotes.launch({request.argv, environment, workdir, ends, limits})) return *forked;
+  return spawn_rank(request.argv, environment, workdir, ends, limits);
 }
 
 /// After its end: the pid, and the group's number with it, may be given to others from here on.

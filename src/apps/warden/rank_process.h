@@ -9,6 +9,7 @@
 #include "apps/warden/port_reservation.h"
 #include "apps/warden/rank_output.h"
 #include "apps/warden/spawn.h"
+#include "apps/warden/zygotes.h"
 #include "exec/process_groups.h"
 #include "exec/warden_protocol.h"
 
@@ -42,6 +43,7 @@ class RankProcess {
     SpoolBudget& spool;
     Spares& spares;
     LaunchSlots& slots;
+    Zygotes& zygotes;
     /// Kills processes that left the group; called once its leader and group have ended.
     std::function<void()> sweep_strays;
   };
@@ -88,6 +90,7 @@ class RankProcess {
   Result<void> write_files(const exec::RankLaunch& launch);
   Result<void> make_ready(const exec::RankLaunch& launch);
   Result<void> launch(const exec::RankLaunch& launch);
+  Result<SpawnedRank> make_process(const exec::RankLaunch& launch, const RankOutput::WriteEnds& ends);
   void fail_launch(const Error& error);
   void begin(const exec::RankLaunch& launch);
   void collect_leader();

@@ -55,6 +55,9 @@ Result<std::unique_ptr<Warden>> Warden::make(WardenSettings settings, Deps deps)
   ASSIGN_OR_RETURN(LaunchSlots slots, LaunchSlots::open(exec::slots_directory(settings.data_dir)));
   std::unique_ptr<Warden> warden(new Warden(std::move(settings), deps, std::move(groups), std::move(spares), std::move(slots)));
   warden->environment_.boot_id = boot_id;
+  const WardenSettings& made = warden->settings_;
+  warden->zygotes_.emplace(ZygoteSettings{.program_dir = made.zygotes ? made.program_dir : std::string(), .boot_id = boot_id},
+                           Zygotes::Deps{deps.loop, deps.clock});
   TRY(warden->recover());
   Warden* const self = warden.get();
   ControlSocket::Callbacks callbacks;
@@ -135,7 +138,8 @@ void Warden::remove_unused_workdirs() {
 RankProcess& Warden::add_rank(const RankKey& rank) {
   auto process = std::make_unique<RankProcess>(
       settings_.rank,
-      RankProcess::Deps{deps_.loop, deps_.clock, groups_, environment_, *limiter_, spool_, spares_, slots_, [this] { sweep_strays(); }},
+      RankProcess::Deps{deps_.loop, deps_.clock, groups_, environment_, *limiter_, spool_, spares_, slots_, *zygotes_,
+                        [this] { sweep_strays(); }},
       RankProcess::Callbacks{.on_changed = [this, rank] { on_rank_changed(rank); }, .on_grown = [this, rank] { on_rank_grown(rank); }});
   return *ranks_.emplace(rank, std::move(process)).first->second;
 }
@@ -343,14 +347,14 @@ bool Warden::runs(std::string_view marker) const {
 }
 
 /// Processes that left their group come to us when their parent ends, since we are the subreaper. The dead are collected; the living are
-/// killed once the rank they came from has ended.
+/// killed once the rank they came from has ended. Zygotes are no ranks and have their own keeper.
 void Warden::sweep_strays() {
   std::set<pid_t> leaders;
   for (const auto& [key, rank] : ranks_) {
     if (rank->pid() != 0) leaders.insert(rank->pid());
   }
   for (const pid_t child : exec::own_children()) {
-    if (leaders.contains(child) || ::waitpid(child, nullptr, WNOHANG) == child) continue;
+    if (leaders.contains(child) || zygotes_->owns(child) || ::waitpid(child, nullptr, WNOHANG) == child) continue;
     const auto marker = exec::environment_value(child, exec::kRankMarker);
     const bool orphaned = marker ? !runs(*marker) : !may_be_of_a_running_rank(child);
     if (orphaned) ::kill(child, SIGKILL);

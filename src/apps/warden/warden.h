@@ -1,6 +1,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@ struct WardenSettings {
   std::uint64_t spool_max = std::uint64_t{1} << 30;  ///< See SpoolBudget.
   bool control_groups = true;                        ///< False: the limits of processes only.
   LimitRoots limit_roots;
+  bool zygotes = true;  ///< False: every rank is a program of its own from the start.
   RankSettings rank;
 };
 
@@ -83,6 +85,7 @@ class Warden {
   LaunchSlots slots_;
   std::unique_ptr<Limiter> limiter_;
   SpoolBudget spool_;
+  std::optional<Zygotes> zygotes_;  ///< Always, once it is made.
   Ranks ranks_;
   std::set<ConnectionId> subscribers_;
   std::set<RankKey> changed_;  ///< To be told at the end of this round, so that many changes are one write.
