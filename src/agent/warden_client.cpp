@@ -27,6 +27,8 @@ namespace {
 constexpr std::uint64_t kHelloId = 1;
 constexpr std::uint64_t kSubscribeId = 2;
 constexpr Duration kGroupsPatience = std::chrono::seconds(10);
+constexpr Duration kDyingPatience = std::chrono::milliseconds(250);
+constexpr Duration kDyingLook = std::chrono::milliseconds(5);
 
 Result<void> write_frame(int socket, const Document& request) {
   const std::string frame = exec::encode_frame(request);
@@ -124,8 +126,13 @@ Result<UniqueFd> WardenClient::connect_or_spawn() {
 Result<void> WardenClient::kill_leftovers() const {
   const std::string directory = exec::run_directory(settings_.data_dir);
   ASSIGN_OR_RETURN(const UniqueFd lock, open_file(directory + "/warden.lock", O_RDWR | O_CREAT));
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return unavailable("agent.warden_silent", "a warden holds this directory and does not answer; it is asked again: " + directory);
+  // The socket of a warden that dies goes a little before its lock.
+  const MonotonicPoint patience_ends = clock_.monotonic_now() + kDyingPatience;
+  while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (stopping_ || clock_.monotonic_now() >= patience_ends) {
+      return unavailable("agent.warden_silent", "a warden holds this directory and does not answer; it is asked again: " + directory);
+    }
+    pause(kDyingLook);
   }
   return exec::kill_recorded_groups(directory + "/groups", kGroupsPatience, clock_);
 }

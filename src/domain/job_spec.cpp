@@ -72,6 +72,8 @@ void JobSpec::describe(FieldVisitor& fields) {
 
 namespace {
 
+/// Of a task, in bytes: less is a unit that was forgotten.
+constexpr std::int64_t kMemoryMin = std::int64_t{64} << 10;
 /// A config travels inside other documents (ledger, launch, spec file) and must stay within their depth.
 constexpr std::size_t kConfigDepthMax = 32;
 
@@ -233,6 +235,14 @@ Result<void> check_placing(const JobSpec& spec, const Document& document) {
   if (spec.array && spec.job_class == "service") {
     return invalid_argument("spec.array", "a service is no array: its elements would never end; submit several services",
                             document["array"].where());
+  }
+  const std::int64_t memory = spec.resources.memory.bytes;
+  if (memory > 0 && memory < kMemoryMin) {
+    return invalid_argument("spec.memory_small",
+                            fmt::format("no program runs in so little memory; a number without a unit counts bytes: write \"{0}GiB\" or "
+                                        "\"{0}MiB\" if that is meant, or leave it out: {0} bytes",
+                                        memory),
+                            document["resources"]["memory"].where());
   }
   const bool bounded = spec.retry.memory_max.bytes > 0;
   if (bounded && spec.retry.memory_max.bytes < spec.resources.memory.bytes) {

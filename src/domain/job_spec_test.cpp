@@ -158,6 +158,7 @@ TEST(JobSpec, faulty_life_cycle_is_refused_with_the_id_and_the_place_of_the_faul
       {"command: [x]\npriority: 1000001\n", "spec.range", "job.yaml:2:1", "priority"},
       {"command: [x]\nlimits:\n  step: often\n", "spec.duration", "job.yaml:3:3", "often"},
       {"command: [x]\nretry:\n  memory_factor: 0.5\n", "spec.range", "job.yaml:3:3", "memory_factor"},
+      {"command: [x]\nresources:\n  memory: 5\n", "spec.memory_small", "job.yaml:3:3", "5GiB"},
       {"command: [x]\nretry:\n  memory_max: 1MiB\n", "spec.memory_max", "job.yaml:3:3", "below the request"},
   });
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -37,13 +38,34 @@ std::int64_t& count_of(ArrayProgress& array, JobState state) {
   return array.failed;
 }
 
+bool end_when_done(Job& parent, std::int64_t live, TimePoint now) {
+  const ArrayProgress& array = parent.array;
+  if (live > 0) return false;
+  if (parent.state == JobState::kStopping) {
+    end_array(parent, JobState::kCancelled, parent.reason, parent.reason_code, now);
+    return true;
+  }
+  const std::int64_t count = parent.spec.array->count;
+  if (array.ended() < count) return false;
+  if (array.succeeded == count) {
+    end_array(parent, JobState::kSucceeded, fmt::format("all {} elements succeeded", count), ReasonCode::kSucceeded, now);
+  } else {
+    end_array(parent, JobState::kFailed,
+              fmt::format("{} of {} elements did not succeed, the first is [{}]", count - array.succeeded, count,
+                          *std::min_element(array.not_succeeded.begin(), array.not_succeeded.end())),
+              ReasonCode::kElementsFailed, now);
+  }
+  return true;
+}
+
 }  // namespace
 
 std::int64_t elements_to_make(const Job& parent, const LiveElements& elements, std::int64_t ahead) {
   if (parent.state != JobState::kQueued && parent.state != JobState::kRunning) return 0;
   if (parent.hold || !parent.waits_for.empty()) return 0;
   const JobArray& array = *parent.spec.array;
-  std::int64_t count = std::min(array.count - parent.array.created, ahead - elements.waiting);
+  const std::int64_t next_withdrawn = parent.array.withdrawn.empty() ? array.count : parent.array.withdrawn.front().first;
+  std::int64_t count = std::min(next_withdrawn - parent.array.created, ahead - elements.waiting);
   if (array.max_running > 0) count = std::min(count, array.max_running - elements.live);
   return std::max<std::int64_t>(count, 0);
 }
@@ -89,22 +111,38 @@ bool element_ended(Job& parent, const Job& element, std::int64_t live, TimePoint
   if (element.state != JobState::kSucceeded && array.not_succeeded.size() < kArrayIndicesMax) {
     array.not_succeeded.push_back(element.array_index);
   }
-  if (live > 0) return false;
-  if (parent.state == JobState::kStopping) {
-    end_array(parent, JobState::kCancelled, parent.reason, parent.reason_code, now);
-    return true;
+  return end_when_done(parent, live, now);
+}
+
+bool withdraw_elements(Job& parent, std::int64_t first, std::int64_t last) {
+  ArrayProgress& array = parent.array;
+  first = std::max(first, array.created);
+  last = std::min(last, parent.spec.array->count - 1);
+  if (first > last) return false;
+  std::vector<std::pair<std::int64_t, std::int64_t>> ranges = array.withdrawn;
+  ranges.emplace_back(first, last);
+  std::sort(ranges.begin(), ranges.end());
+  std::vector<std::pair<std::int64_t, std::int64_t>> apart;
+  for (const auto& range : ranges) {
+    if (!apart.empty() && range.first <= apart.back().second + 1) {
+      apart.back().second = std::max(apart.back().second, range.second);
+    } else {
+      apart.push_back(range);
+    }
   }
-  const std::int64_t count = parent.spec.array->count;
-  if (array.ended() < count) return false;
-  if (array.succeeded == count) {
-    end_array(parent, JobState::kSucceeded, fmt::format("all {} elements succeeded", count), ReasonCode::kSucceeded, now);
-  } else {
-    end_array(parent, JobState::kFailed,
-              fmt::format("{} of {} elements did not succeed, the first is [{}]", count - array.succeeded, count,
-                          *std::min_element(array.not_succeeded.begin(), array.not_succeeded.end())),
-              ReasonCode::kElementsFailed, now);
+  return std::exchange(array.withdrawn, apart) != array.withdrawn;
+}
+
+bool pass_withdrawn(Job& parent, std::int64_t live, TimePoint now) {
+  ArrayProgress& array = parent.array;
+  while (!array.withdrawn.empty() && array.withdrawn.front().first == array.created) {
+    for (const std::int64_t last = array.withdrawn.front().second; array.created <= last; ++array.created) {
+      ++array.cancelled;
+      if (array.not_succeeded.size() < kArrayIndicesMax) array.not_succeeded.push_back(array.created);
+    }
+    array.withdrawn.erase(array.withdrawn.begin());
   }
-  return true;
+  return !is_terminal(parent.state) && end_when_done(parent, live, now);
 }
 
 bool cancel_array(Job& parent, std::string why, ReasonCode code, std::int64_t live, TimePoint now) {

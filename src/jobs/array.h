@@ -31,6 +31,13 @@ bool element_started(Job& parent, TimePoint now);
 /// An element has ended and `live` others have not. True when the parent has ended with it.
 bool element_ended(Job& parent, const Job& element, std::int64_t live, TimePoint now);
 
+/// Cancels the elements first..last as far as they are not made: they never will be, and count as cancelled when their turn comes. False
+/// when nothing changed.
+bool withdraw_elements(Job& parent, std::int64_t first, std::int64_t last);
+
+/// Counts the withdrawn elements whose turn it is. True when the parent, of whose elements `live` have not ended, has ended with them.
+bool pass_withdrawn(Job& parent, std::int64_t live, TimePoint now);
+
 /// Records the cancel of the whole; with `live` elements it is STOPPING until they have ended. False when it has ended or is stopping.
 bool cancel_array(Job& parent, std::string why, ReasonCode code, std::int64_t live, TimePoint now);
 

@@ -122,6 +122,29 @@ TEST(Array, list_of_failures_is_bounded_and_counts_are_not) {
   EXPECT_EQ(parent.state, JobState::kFailed);
 }
 
+TEST(Array, elements_that_are_withdrawn_are_never_made_and_count_as_cancelled) {
+  Job parent = array_of(10);
+  parent.hold.reset();
+  parent.waits_for.clear();
+  parent.array.created = 2;
+  EXPECT_FALSE(withdraw_elements(parent, 0, 1)) << "they are made";
+  EXPECT_TRUE(withdraw_elements(parent, 5, 6));
+  EXPECT_TRUE(withdraw_elements(parent, 7, 7));
+  EXPECT_FALSE(withdraw_elements(parent, 5, 7)) << "they are withdrawn";
+  EXPECT_EQ(elements_to_make(parent, {}, 100), 3) << "up to the first that is withdrawn";
+  parent.array.created = 5;
+  EXPECT_FALSE(pass_withdrawn(parent, 5, kStart));
+  EXPECT_EQ(parent.array.created, 8);
+  EXPECT_EQ(parent.array.cancelled, 3);
+  EXPECT_EQ(parent.array.not_succeeded, (std::vector<std::int64_t>{5, 6, 7}));
+  EXPECT_EQ(elements_to_make(parent, {}, 100), 2);
+  EXPECT_TRUE(withdraw_elements(parent, 8, 99));
+  parent.array.succeeded = 5;
+  EXPECT_TRUE(pass_withdrawn(parent, 0, kStart + 1min)) << "they were the last";
+  EXPECT_EQ(parent.state, JobState::kFailed);
+  EXPECT_EQ(parent.ended_at, kStart + 1min);
+}
+
 TEST(Array, cancel_waits_for_live_elements_and_drops_the_rest) {
   Job parent = array_of(100);
   make_element(parent, JobId(8), kStart);

@@ -28,6 +28,8 @@ struct RunStart {
   std::string dataset;     ///< The dataset version it reads, "name@3/curated"; empty when it reads none.
   bool synthetic = false;  ///< That dataset is made up.
   TimePoint started_at;
+  std::string name_space;  ///< That of the job.
+  std::string owner;       ///< Who submitted the job.
 };
 
 /// Where the metrics and ends of attempts go: tracking. Methods block and are called from a pool, one at a time for one run. Every call may

@@ -8,9 +8,11 @@ Result<std::optional<JobId>> IdempotencyKeys::find(const std::string& key, std::
   const auto found = keys_.find(key);
   if (found == keys_.end()) return std::optional<JobId>();
   if (found->second.fingerprint == fingerprint) return std::optional(found->second.job);
-  return invalid_argument(
-      "idempotency.mismatch",
-      fmt::format("this Idempotency-Key was used with another body; it made job {}: use a new key", found->second.job.text()));
+  return Error{Category::kAlreadyExists,
+               "idempotency.mismatch",
+               fmt::format("this Idempotency-Key was used with another body; it made job {}: use a new key", found->second.job.text()),
+               {},
+               {}};
 }
 
 void IdempotencyKeys::remember(const store::IdempotencyRecord& record, TimePoint now) {

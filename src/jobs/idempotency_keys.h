@@ -17,7 +17,7 @@ class IdempotencyKeys {
 
   explicit IdempotencyKeys(std::size_t keys_max) : keys_max_(keys_max) {}
 
-  /// The job that the same request made before; none: the key is new. Errors: INVALID_ARGUMENT "idempotency.mismatch" for another body.
+  /// The job that the same request made before; none: the key is new. Errors: ALREADY_EXISTS "idempotency.mismatch" for another body.
   Result<std::optional<JobId>> find(const std::string& key, std::string_view fingerprint) const;
   /// Remembers a key that find does not know, and forgets the oldest that are too old or too many. Keys come in the order of their times.
   void remember(const store::IdempotencyRecord& record, TimePoint now);

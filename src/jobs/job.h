@@ -91,6 +91,8 @@ struct ArrayProgress {
   std::int64_t cancelled = 0;
   std::int64_t timed_out = 0;
   std::vector<std::int64_t> not_succeeded;  ///< Indices of the first that ended otherwise, at most kArrayIndicesMax.
+  /// First and last indices of elements that were cancelled before they were made: ascending, apart, from `created` on.
+  std::vector<std::pair<std::int64_t, std::int64_t>> withdrawn;
 
   std::int64_t ended() const { return succeeded + failed + cancelled + timed_out; }
 };
@@ -176,6 +178,8 @@ Result<Job> decode_job(std::string_view text);
 
 /// The JSON form that clients see.
 Document job_view(const Job& job);
+/// Its attempts that are over, oldest first, at most 16, and then the one that goes on.
+Document attempts_view(const Job& job);
 /// Some of its top-level members.
 Document job_view(const Job& job, const std::set<std::string>& members);
 

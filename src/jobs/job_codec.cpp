@@ -98,6 +98,14 @@ void write_array_progress(const ArrayProgress& array, JsonText& out) {
     for (const std::int64_t index : array.not_succeeded) out.item(index);
     out.end_array();
   }
+  if (!array.withdrawn.empty()) {
+    out.begin_array("withdrawn");
+    for (const auto& [first, last] : array.withdrawn) {
+      out.item(first);
+      out.item(last);
+    }
+    out.end_array();
+  }
   out.end_object();
 }
 
@@ -355,6 +363,12 @@ Result<void> read_array_progress(const Document& in, ArrayProgress& array) {
   for (const Document& item : in["not_succeeded"].items()) {
     ASSIGN_OR_RETURN(const std::int64_t index, item.as_int());
     array.not_succeeded.push_back(index);
+  }
+  const Document::Array& bounds = in["withdrawn"].items();
+  for (std::size_t i = 0; i + 1 < bounds.size(); i += 2) {
+    ASSIGN_OR_RETURN(const std::int64_t first, bounds[i].as_int());
+    ASSIGN_OR_RETURN(const std::int64_t last, bounds[i + 1].as_int());
+    array.withdrawn.emplace_back(first, last);
   }
   return {};
 }

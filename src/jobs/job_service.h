@@ -80,8 +80,8 @@ class JobService final : public exec::AttemptObserver {
 
   /// The same key and fingerprint again answers with the same job, also when it has ended; while the first is being committed, when it is.
   /// A job whose dependency can never be met any more is taken and cancelled at once. Errors: FAILED_PRECONDITION
-  /// "spec.impossible_resources", RESOURCE_EXHAUSTED "queue.full", INVALID_ARGUMENT "idempotency.mismatch", "spec.unknown_dependency"
-  /// (placed at /after/N); ABORTED "dependency.not_looked_up" for an ended job that `ended_dependencies` lacks: look it up and ask again.
+  /// "spec.impossible_resources", RESOURCE_EXHAUSTED "queue.full", ALREADY_EXISTS "idempotency.mismatch", INVALID_ARGUMENT
+  /// "spec.unknown_dependency" (placed at /after/N); ABORTED "dependency.not_looked_up" for an ended job that `ended_dependencies` lacks: look it up and ask again.
   void submit(Submission submission, std::function<void(Result<JobId>)> done);
   /// All of them in one commit, or none. Ids in the order of the submissions. Errors: as submit; `where` begins with the position, "/3".
   void submit_batch(std::vector<Submission> submissions, std::function<void(Result<std::vector<JobId>>)> done);
@@ -93,6 +93,9 @@ class JobService final : public exec::AttemptObserver {
 
   /// Asks a job to stop. A job that has ended is no error.
   void stop(JobId id, StopIntent intent, std::string why, std::function<void(Result<void>)> done);
+  /// Cancels the elements first..last of an array: those that run or wait, and those that are not made yet. Errors: also
+  /// FAILED_PRECONDITION "job.no_array", INVALID_ARGUMENT "job.elements".
+  void cancel_elements(JobId id, std::int64_t first, std::int64_t last, std::string why, std::function<void(Result<void>)> done);
   /// Sends a running job back to its place in the queue, free of charge; it goes on from its last checkpoint. Others are left alone.
   void preempt(JobId id, std::string why, std::function<void(Result<void>)> done) {
     stop(id, StopIntent::kPreempt, std::move(why), std::move(done));
@@ -236,6 +239,7 @@ class JobService final : public exec::AttemptObserver {
   JobId admit(Submission& submission);
   void introduce(Live& live);
   void enter(Live& live);
+  std::int64_t make_some_elements(Live& parent);
 
   // job_service_what_if.cpp
   Trial empty_trial();

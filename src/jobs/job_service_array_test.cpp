@@ -125,6 +125,35 @@ class JobArrayTest : public testing::ServiceWorld {
   }
 };
 
+TEST_F(JobArrayTest, elements_are_cancelled_before_and_after_they_are_made) {
+  const auto cancel = [this](JobId id, std::int64_t first, std::int64_t last) {
+    std::optional<Result<void>> answer;
+    service->cancel_elements(id, first, last, "asked", [&answer](Result<void> result) { answer = std::move(result); });
+    strand.run_ready();
+    return answer.value();
+  };
+  const JobId id = submit(array(600));
+  EXPECT_EQ(cancel(id, 5, 600).error().id, "job.elements");
+  ASSERT_TRUE(cancel(id, 0, 0).ok());
+  ASSERT_TRUE(cancel(id, 500, 599).ok());
+  crash();
+  boot();
+  for (int rounds = 0; !is_terminal(job(id).state) && rounds < 1000; ++rounds) finish_running();
+  const Job done = job(id);
+  EXPECT_EQ(done.state, JobState::kFailed);
+  EXPECT_EQ(done.array.succeeded, 499);
+  EXPECT_EQ(done.array.cancelled, 101);
+  EXPECT_EQ(done.array.created, 600);
+  EXPECT_EQ(cancel(id, 1, 1).error().id, "job.ended");
+  EXPECT_EQ(cancel(submit(), 0, 0).error().id, "job.no_array");
+
+  jobs::Submission held = array(4);
+  held.spec.hold = true;
+  const JobId second = submit(std::move(held));
+  ASSERT_TRUE(cancel(second, 0, 3).ok());
+  EXPECT_EQ(job(second).state, JobState::kFailed) << "nothing of it is left";
+}
+
 TEST_F(JobArrayTest, every_element_runs_once_and_the_array_succeeds_with_the_last) {
   const JobId id = submit(array(600));
   EXPECT_EQ(job(id).state, JobState::kRunning);

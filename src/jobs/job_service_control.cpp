@@ -81,6 +81,29 @@ void JobService::stop_array(Live& parent, StopRequest request) {
   }
 }
 
+void JobService::cancel_elements(JobId id, std::int64_t first, std::int64_t last, std::string why, Done done) {
+  Live* parent = find_for_change(id, done);
+  if (parent == nullptr) return;
+  if (!is_array(parent->job)) {
+    return done(failed_precondition("job.no_array", fmt::format("job {} is no array and has no elements: cancel it whole", id.text())));
+  }
+  const std::int64_t count = parent->job.spec.array->count;
+  if (first < 0 || first > last || last >= count) {
+    return done(invalid_argument(
+        "job.elements", fmt::format("array {} has the elements 0 to {}, not: {}-{}", id.text(), count - 1, first, last), "/elements"));
+  }
+  if (withdraw_elements(parent->job, first, last)) touch(*parent);
+  const auto found = arrays_.find(id);
+  const std::set<JobId> made = found == arrays_.end() ? std::set<JobId>() : found->second.live;
+  for (const JobId element : made) {
+    Live* live = find(element);
+    if (live == nullptr || live->job.array_index < first || live->job.array_index > last) continue;
+    stop_single(*live, {StopIntent::kCancel, why, ReasonCode::kNone}, live->job.spec.limits.grace);
+  }
+  make_elements(id);
+  pipeline_.after_commit([done = std::move(done)] { done(hit_failpoint("jobs.before_stop_told")); });
+}
+
 void JobService::hold(JobId id, const std::string& who, Done done) {
   Live* live = find_for_change(id, done);
   if (live == nullptr) return;
@@ -220,12 +243,13 @@ std::optional<sched::Wait> JobService::wait_of(JobId id) const {
 
 Result<std::vector<sched::Fix>> JobService::fixes(JobId id) const {
   constexpr Duration kSlow = std::chrono::milliseconds(10);
+  constexpr std::size_t kFew = 1000;  // With so few jobs a slow plan was one that others kept from running.
   const Live* live = find(id);
   if (live != nullptr && live->job.state == JobState::kQueued) {
     if (std::vector<sched::Fix> fixes = gate_fixes(live->job, array_hold(live->job)); !fixes.empty()) return fixes;
     if (const Live* element = is_array(live->job) ? next_element(id) : nullptr) id = element->job.id;
   }
-  if (planning_.took <= kSlow) return book_.fixes(id, now());
+  if (planning_.took <= kSlow || jobs_.size() <= kFew) return book_.fixes(id, now());
   std::string why =
       fmt::format("a plan takes {} ms, and finding what would start the job costs about thirty: ask again when fewer jobs wait",
                   planning_.took.count() / 1000);

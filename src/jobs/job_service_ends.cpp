@@ -92,20 +92,33 @@ void JobService::sync_element(const Live& element) {
 /// out. When too many jobs are live one waits for each array, so that all go on.
 void JobService::make_elements(JobId array) {
   Live* parent = find(array);
-  if (parent == nullptr || !is_array(parent->job)) return;
+  if (parent == nullptr || !is_array(parent->job) || is_terminal(parent->job.state)) return;
+  const std::int64_t before = parent->job.array.created;
+  bool ended = false;
+  for (std::int64_t made = 1; made > 0 && !ended;) {
+    ended = pass_withdrawn(parent->job, arrays_[array].counts().live, now());
+    made = ended ? 0 : make_some_elements(*parent);
+  }
+  if (ended) emit(parent->job, internal::event_of(parent->job.state));
+  if (ended || parent->job.array.created > before) touch(*parent);
+  if (ended) note_end(array);
+}
+
+/// Up to the next one that was withdrawn.
+std::int64_t JobService::make_some_elements(Live& parent) {
   const bool crowded = jobs_.size() >= settings_.live_jobs_max;
-  const LiveElements elements = arrays_[array].counts();
-  if (!crowded && elements.waiting > kElementsAhead / 2) return;
-  const std::int64_t count = elements_to_make(parent->job, elements, crowded ? 1 : kElementsAhead);
+  const LiveElements elements = arrays_[parent.job.id].counts();
+  if (!crowded && elements.waiting > kElementsAhead / 2) return 0;
+  const std::int64_t count = elements_to_make(parent.job, elements, crowded ? 1 : kElementsAhead);
   for (std::int64_t i = 0; i < count; ++i) {
     last_job_ = JobId(last_job_.value + 1);
     Live& element = jobs_.add(last_job_);
-    element.job = make_element(parent->job, last_job_, now());
+    element.job = make_element(parent.job, last_job_, now());
     introduce(element);
     enter(element);
   }
-  if (count > 0) touch(*parent);
   if (count > 0) (void)hit_failpoint("jobs.after_elements_made");
+  return count;
 }
 
 void JobService::make_elements_of_all() {

@@ -49,7 +49,8 @@ void JobService::submit_batch(std::vector<Submission> submissions, std::function
     if (replay.ok() && !submission.idempotency_key.empty()) {
       const auto [known, fresh] = fingerprints.emplace(submission.idempotency_key, submission.fingerprint);
       if (!fresh && known->second != submission.fingerprint) {
-        replay = invalid_argument("idempotency.mismatch", "two jobs of the batch have one idempotency key but differ: use a key for each");
+        replay = Error{
+            Category::kAlreadyExists, "idempotency.mismatch", "two jobs of the batch have one idempotency key but differ: use a key for each", {}, {}};
       }
     }
     if (replay.ok()) continue;
@@ -139,7 +140,7 @@ JobId JobService::admit(Submission& submission) {
   job.resolved = std::move(submission.resolved);
   job.owner = std::move(submission.owner);
   job.retried_from = submission.retried_from;
-  job.reason = "waiting for the planner";
+  job.reason = job.spec.hold ? "held by " + job.owner : "waiting for the planner";
   job.submitted_at = job.queued_at = job.eligible_at = time;
   job.waits_for = job.spec.after;
   if (job.spec.hold) job.hold = Hold{job.owner, time};

@@ -66,6 +66,22 @@ Document rank_view(const RankStatus& rank) {
   return entry;
 }
 
+/// The attempt that goes on.
+Document attempt_view(const Attempt& attempt) {
+  Document out = Document::object();
+  out.set("number", static_cast<std::int64_t>(attempt.number.value));
+  Document nodes = Document::array();
+  std::optional<TimePoint> started;
+  for (const RankStatus& rank : attempt.ranks) {
+    nodes.push(rank.node.text);
+    if (rank.phase != RankStatus::Phase::kLaunching && (!started || rank.started_at < *started)) started = rank.started_at;
+  }
+  out.set("nodes", std::move(nodes));
+  out.set("launched_at", to_rfc3339(attempt.launched_at));
+  if (started) out.set("started_at", to_rfc3339(*started));
+  return out;
+}
+
 Document attempt_view(const EndedAttempt& attempt) {
   Document out = Document::object();
   out.set("number", static_cast<std::int64_t>(attempt.number.value));
@@ -113,7 +129,7 @@ Document array_view(const Job& job) {
 
 /// What it waits for and what it belongs to.
 void add_relations(const Job& job, Document& out) {
-  if (job.hold) {
+  if (job.hold && !is_terminal(job.state)) {
     Document hold = Document::object();
     hold.set("by", job.hold->by);
     hold.set("since", to_rfc3339(job.hold->since));
@@ -189,6 +205,14 @@ void add_attempts(const Job& job, Document& out) {
 }
 
 }  // namespace
+
+Document attempts_view(const Job& job) {
+  Document attempts = Document::array();
+  for (const EndedAttempt& attempt : job.history) attempts.push(attempt_view(attempt));
+  const AttemptNumber last = job.history.empty() ? AttemptNumber() : job.history.back().number;
+  if (job.attempt.number > last && !is_terminal(job.state)) attempts.push(attempt_view(job.attempt));
+  return attempts;
+}
 
 Document job_view(const Job& job) {
   Document out = Document::object();

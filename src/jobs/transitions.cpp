@@ -299,12 +299,14 @@ bool request_stop(Job& job, StopRequest request, TimePoint now) {
 bool hold(Job& job, std::string by, TimePoint now) {
   if (is_terminal(job.state) || job.hold) return false;
   job.hold = Hold{std::move(by), now};
+  if (job.state == JobState::kQueued) job.reason = "held by " + job.hold->by;
   return true;
 }
 
 bool release(Job& job, TimePoint now) {
   if (!job.hold) return false;
   job.hold.reset();
+  if (job.state == JobState::kQueued) job.reason = "waiting for the planner";
   job.waits_since = now;
   return true;
 }

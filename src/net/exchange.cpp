@@ -18,6 +18,22 @@ bool OutgoingStream::write(std::string bytes) {
   return true;
 }
 
+bool OutgoingStream::has_room(std::function<void()> on_room) {
+  const std::lock_guard lock(mutex_);
+  if (ended_ || waiting_.size() + being_sent_ <= kRoom) return true;
+  on_room_ = std::move(on_room);
+  return false;
+}
+
+void OutgoingStream::cut() {
+  {
+    const std::lock_guard lock(mutex_);
+    overflowed_ = true;
+    if (!std::exchange(connection_sleeps_, false)) return;
+  }
+  waker_->wake();
+}
+
 void OutgoingStream::close() {
   {
     const std::lock_guard lock(mutex_);
@@ -44,8 +60,16 @@ void OutgoingStream::on_closed(std::function<void()> callback) {
 }
 
 OutgoingStream::Take OutgoingStream::take(std::string& bytes) {
+  std::function<void()> on_room;
+  const Take taken = take_locked(bytes, on_room);
+  if (on_room) on_room();
+  return taken;
+}
+
+OutgoingStream::Take OutgoingStream::take_locked(std::string& bytes, std::function<void()>& on_room) {
   const std::lock_guard lock(mutex_);
   being_sent_ = waiting_.size();
+  if (being_sent_ <= kRoom) on_room = std::exchange(on_room_, nullptr);
   if (!waiting_.empty()) {
     bytes = std::exchange(waiting_, {});
     return Take::kBytes;
@@ -63,6 +87,7 @@ void OutgoingStream::end() {
     ended_ = true;
     waiting_.clear();
     callbacks = std::exchange(callbacks_, {});
+    if (on_room_) callbacks.push_back(std::exchange(on_room_, nullptr));
   }
   for (const std::function<void()>& callback : callbacks) callback();
 }

@@ -89,6 +89,36 @@ TEST(OutgoingStream, more_than_one_mebibyte_waiting_refuses_for_good_and_cuts) {
   EXPECT_EQ(stream.take(bytes), OutgoingStream::Take::kCut);
 }
 
+TEST(OutgoingStream, producer_that_waits_for_room_is_called_once_what_it_wrote_was_sent) {
+  OutgoingStream stream(std::make_shared<CountingWaker>());
+  int calls = 0;
+  const auto on_room = [&calls] { ++calls; };
+  EXPECT_TRUE(stream.has_room(on_room));
+  ASSERT_TRUE(stream.write(std::string(OutgoingStream::kRoom + 1, 'x')));
+  EXPECT_FALSE(stream.has_room(on_room));
+  std::string bytes;
+  EXPECT_EQ(stream.take(bytes), OutgoingStream::Take::kBytes);
+  EXPECT_EQ(calls, 0) << "it is still being sent";
+  EXPECT_EQ(stream.take(bytes), OutgoingStream::Take::kNothing);
+  EXPECT_EQ(calls, 1);
+  EXPECT_TRUE(stream.has_room(on_room));
+  ASSERT_TRUE(stream.write(std::string(OutgoingStream::kRoom + 1, 'x')));
+  EXPECT_FALSE(stream.has_room(on_room));
+  stream.end();
+  EXPECT_EQ(calls, 2) << "the client is gone";
+  EXPECT_TRUE(stream.has_room(on_room));
+}
+
+TEST(OutgoingStream, cut_ends_the_connection_after_what_waits) {
+  OutgoingStream stream(std::make_shared<CountingWaker>());
+  ASSERT_TRUE(stream.write("half"));
+  stream.cut();
+  EXPECT_FALSE(stream.open());
+  std::string bytes;
+  EXPECT_EQ(stream.take(bytes), OutgoingStream::Take::kBytes);
+  EXPECT_EQ(stream.take(bytes), OutgoingStream::Take::kCut);
+}
+
 TEST(OutgoingStream, end_runs_the_callbacks_once) {
   OutgoingStream stream(std::make_shared<CountingWaker>());
   int calls = 0;

@@ -75,13 +75,20 @@ Response problem_response(int status, const Error& error, std::string_view reque
 std::string_view reason_phrase(int status);
 int http_status_of(Category category);
 
-/// The open body of a streaming answer (Server-Sent Events). Thread-safe. Bounded: when the client does not read, `write` refuses.
+/// The open body of a streaming answer (Server-Sent Events). Thread-safe. Bounded: when the client does not read, `write`
+/// refuses.
 class ResponseStream {
  public:
   virtual ~ResponseStream() = default;
   /// Queues bytes. False when the client is gone or more than 1 MiB waits: the producer should close.
   virtual bool write(std::string bytes) = 0;
+  /// True when little waits to be sent. Else `on_room` is called once that is so or the client is gone, from any thread; it replaces the
+  /// one that was given before. For producers that have it all already and can wait.
+  virtual bool has_room(std::function<void()> on_room) = 0;
+  /// The body is complete.
   virtual void close() = 0;
+  /// The body is not complete and will not be: the connection ends, so that the client can see it.
+  virtual void cut() = 0;
   virtual bool open() const = 0;
   /// Called once when the client goes away; at once if it is gone already.
   virtual void on_closed(std::function<void()> callback) = 0;

@@ -131,6 +131,7 @@ std::set<int> problems_of(const Route& route) {
   if (route.permission != Permission::kOpen) statuses.insert(401);
   if (has(ParameterDoc::In::kPath)) statuses.insert(404);
   if (route.method != "GET") statuses.insert(413);
+  if (route.doc.body) statuses.insert(415);
   if (route.doc.rate != RateClass::kReserved) statuses.insert(429);
   statuses.insert(503);
   return statuses;

@@ -107,7 +107,7 @@ TEST_F(OpenApiTest, refusals_are_listed_where_they_can_happen) {
     for (const auto& [status, answer] : api["paths"][path][method]["responses"].members()) text += status + " ";
     return text;
   };
-  EXPECT_EQ(statuses("/api/v1/things", "post"), "201 400 401 403 409 413 429 503 ");
+  EXPECT_EQ(statuses("/api/v1/things", "post"), "201 400 401 403 409 413 415 429 503 ");
   EXPECT_EQ(statuses("/api/v1/things", "get"), "200 400 401 403 429 503 ");
   EXPECT_EQ(statuses("/api/v1/files/{path}", "get"), "200 400 401 403 404 429 503 ");
   EXPECT_EQ(statuses("/healthz", "get"), "200 400 403 503 ");

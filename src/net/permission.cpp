@@ -31,6 +31,7 @@ std::size_t rank_of(Permission permission) {
     case Permission::kAgent:
       return 4;
     case Permission::kJoin:
+    case Permission::kUnnamed:
       return kNobody;
   }
   return kNobody;
@@ -39,6 +40,7 @@ std::size_t rank_of(Permission permission) {
 }  // namespace
 
 std::string_view name_of(Permission permission) {
+  if (permission == Permission::kUnnamed) return "unnamed";
   if (permission == Permission::kAgent) return kAgentRole;
   return permission == Permission::kJoin ? kJoinRole : kLadder[rank_of(permission)];
 }
@@ -52,6 +54,7 @@ std::string_view weaker_role(std::string_view a, std::string_view b) {
 
 bool role_allows(std::string_view role, Permission permission) {
   if (permission == Permission::kAgent && role == kAgentRole) return true;
+  if (permission == Permission::kUnnamed) return false;
   if (permission == Permission::kJoin) return role == kJoinRole;
   return rank_of(role) >= rank_of(permission);
 }

@@ -7,8 +7,9 @@ namespace trainyard::net {
 
 /// The least role a route asks for: viewer < runner < operator < admin. kOpen is served without a token too and stands on an exact list
 /// only; its handler sees the principal of a good token and an empty one else. Two stand beside the others: kAgent is what agents do, held
-/// by the role "agent" and by admins; kJoin is to become one, held by the role "join" alone, which a join token has.
-enum class Permission { kOpen, kViewer, kRunner, kOperator, kAdmin, kAgent, kJoin };
+/// by the role "agent" and by admins; kJoin is to become one, held by the role "join" alone, which a join token has. kUnnamed is that of a
+/// route which names none: nobody holds it, and the server does not start with such a route.
+enum class Permission { kOpen, kViewer, kRunner, kOperator, kAdmin, kAgent, kJoin, kUnnamed };
 
 /// Stands for every namespace in a grant.
 inline constexpr std::string_view kAllNamespaces = "*";

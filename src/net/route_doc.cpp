@@ -57,6 +57,16 @@ Result<void> check_value(const ParameterDoc& parameter, const std::string& value
   return {};
 }
 
+/// Without its parameters, in lower case, under its registered name.
+std::string media_type_in(std::string_view field) {
+  std::string type(field.substr(0, field.find(';')));
+  type.erase(type.find_last_not_of(" \t") + 1);
+  std::transform(type.begin(), type.end(), type.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  if (type == "application/x-yaml" || type == "text/yaml" || type == "text/x-yaml") return "application/yaml";
+  if (type.ends_with("+json") || type == "text/json") return "application/json";
+  return type;
+}
+
 Error unknown_parameter(const std::string& name, const RouteDoc& doc) {
   std::vector<std::string> known;
   for (const ParameterDoc& parameter : doc.parameters) {
@@ -135,6 +145,17 @@ Result<void> check_query(const Request& request, const RouteDoc& doc) {
     return query_error("missing", parameter.name, fmt::format("the query parameter {} must be given: {}", parameter.name, parameter.doc));
   }
   return {};
+}
+
+Result<void> check_media_type(const Request& request, const RouteDoc& doc) {
+  constexpr std::string_view kAnyText[] = {"", "text/plain", "application/octet-stream", "application/x-www-form-urlencoded"};
+  if (!doc.body || request.body.empty()) return {};
+  const std::string type = media_type_in(request.headers.get("Content-Type").value_or(""));
+  const std::vector<std::string>& taken = doc.body->media_types;
+  if (std::find(taken.begin(), taken.end(), type) != taken.end()) return {};
+  if (std::find(std::begin(kAnyText), std::end(kAnyText), type) != std::end(kAnyText)) return {};
+  return invalid_argument("http.media_type", fmt::format("this path takes a body of {}; the Content-Type of this one is: {}",
+                                                         fmt::join(taken, " or "), type));
 }
 
 }  // namespace trainyard::net

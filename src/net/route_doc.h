@@ -83,7 +83,7 @@ struct RouteDoc {
   std::vector<ParameterDoc> parameters;
   std::optional<BodyDoc> body;
   std::vector<AnswerDoc> answers;
-  /// Statuses it refuses with, beyond those that follow from its form (400, 401, 403, 404, 413, 429, 503).
+  /// Statuses it refuses with, beyond those that follow from its form (400, 401, 403, 404, 413, 415, 429, 503).
   std::vector<int> problems;
   std::optional<RateClass> rate = {};  ///< Empty: by method.
   /// Its objects belong to namespaces: a role in any one admits, and the handler checks each object by access::require.
@@ -101,5 +101,8 @@ bool query_is_set(const Request& request, std::string_view name);
 /// Holds the query of a request against the parameters. Errors: INVALID_ARGUMENT "query.unknown" with the nearest known name,
 /// "query.missing", "query.repeated", "query.number", "query.range", "query.choice"; `where` is "/NAME".
 Result<void> check_query(const Request& request, const RouteDoc& doc);
+/// Whether the body is sent as something that the route takes. What clients say who do not say anything passes: no type, and what curl and
+/// others send for any text. Errors: INVALID_ARGUMENT "http.media_type".
+Result<void> check_media_type(const Request& request, const RouteDoc& doc);
 
 }  // namespace trainyard::net

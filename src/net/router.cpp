@@ -30,6 +30,8 @@ bool admits(const Route& route, const Principal& principal) {
   switch (route.permission) {
     case Permission::kOpen:
       return true;
+    case Permission::kUnnamed:
+      return false;
     case Permission::kViewer:
     case Permission::kRunner:
       return may_anywhere(principal, route.permission);
@@ -42,12 +44,22 @@ bool admits(const Route& route, const Principal& principal) {
   return false;
 }
 
+/// "'viewer' in ml, 'runner' in research".
+std::string roles_of(const Principal& principal) {
+  if (!principal.role.empty()) return fmt::format("'{}'", principal.role);
+  std::string roles;
+  for (const Grant& grant : principal.grants) {
+    roles += fmt::format("{}'{}' in {}", roles.empty() ? "" : ", ", grant.role, grant.scope == "*" ? "all namespaces" : grant.scope);
+  }
+  return roles.empty() ? "none" : roles;
+}
+
 Error forbidden(const Route& route, const Principal& principal) {
   const bool everywhere = route.permission > Permission::kRunner && !route.doc.namespaced;
   return {Category::kPermissionDenied,
           "auth.forbidden",
-          fmt::format("This token may not do that; it needs the role '{}'{} and has '{}'", name_of(route.permission),
-                      everywhere ? " in all namespaces" : "", principal.role),
+          fmt::format("This token may not do that; it needs the role '{}'{} and has {}", name_of(route.permission),
+                      everywhere ? " in all namespaces" : "", roles_of(principal)),
           {},
           {}};
 }
@@ -293,6 +305,9 @@ void Router::handle(Request request, ResponderPtr responder) const {
     if (const Result<void> query = check_query(request, route.doc); !query.ok()) {
       return responder->respond(refuse(request, 400, query.error()));
     }
+    if (const Result<void> body = check_media_type(request, route.doc); !body.ok()) {
+      return responder->respond(refuse(request, 415, body.error()));
+    }
   }
   request.principal = std::move(principal).value();
   request.path_parameters = std::move(match.parameters);
@@ -308,6 +323,10 @@ std::size_t Router::open_streams() const { return gate_->open_streams(); }
 Result<void> Router::check() const {
   std::map<std::string, std::string> operations;
   for (const Route& route : routes_) {
+    if (route.permission == Permission::kUnnamed) {
+      return internal_error("http.route_without_permission", fmt::format("every route names the permission it takes, this one does not: {} {}",
+                                                                         route.method, route.pattern));
+    }
     if (route.doc.foreign) continue;
     if (route.pattern.starts_with("/api/")) TRY(check_description(route));
     if (route.doc.operation.empty()) continue;

@@ -28,7 +28,7 @@ class Authorizer {
 struct Route {
   std::string method;
   std::string pattern;
-  Permission permission = Permission::kAdmin;
+  Permission permission = Permission::kUnnamed;
   Handler handler;
   std::size_t body_max = std::size_t{1} << 20;
   RouteDoc doc = {};
@@ -84,7 +84,8 @@ class Router {
   void observe_denials(DenialObserver observer) { denied_ = std::move(observer); }
 
   /// Whether every route below /api/ that is not foreign describes itself: an operation of its own, its answers and its path parameters.
-  /// A server that must not have others asks before it starts. Errors: INTERNAL "http.route_undescribed".
+  /// A server that must not have others asks before it starts. Errors: INTERNAL
+  /// "http.route_undescribed", "http.route_without_permission".
   Result<void> check() const;
 
   /// The body limit for a head that just arrived: lets the server refuse before reading.

@@ -101,7 +101,15 @@ TEST_F(RouterTest, roles_are_ordered_and_unknown_roles_hold_nothing) {
   EXPECT_EQ(get("/v", "").status, 401);
 }
 
-TEST_F(RouterTest, route_without_a_permission_is_for_admins) { EXPECT_EQ(Route{}.permission, Permission::kAdmin); }
+TEST_F(RouterTest, route_without_a_permission_is_for_nobody_and_keeps_the_server_from_starting) {
+  Route forgetful;
+  forgetful.method = "GET";
+  forgetful.pattern = "/forgotten";
+  forgetful.handler = [](const Request&, const ResponderPtr& responder) { responder->respond(text_response(200, "open")); };
+  router.add(std::move(forgetful));
+  EXPECT_EQ(get("/forgotten", "admin").status, 403);
+  EXPECT_EQ(router.check().error().id, "http.route_without_permission");
+}
 
 TEST_F(RouterTest, open_route_needs_no_token_but_sees_a_good_one) {
   add("GET", "/healthz", Permission::kOpen);

@@ -1,7 +1,9 @@
 """The control plane end to end: jobs, their logs and ends, and what bad input is answered. crash_test.py kills its programs."""
 
 import subprocess
+import time
 import unittest
+import urllib.request
 
 from harness import BIN, Server, wait_until
 from processes import ranks_of_job
@@ -42,6 +44,37 @@ class JobsTest(unittest.TestCase):
             job = server.submit("sleep", "600", limits={"attempt": "500ms", "grace": "1s"})
             self.assertEqual(server.wait(job)["state"], "TIMED_OUT")
 
+    def test_each_time_limit_ends_its_job_as_timed_out(self):
+        with Server("--cpus", "4") as server:
+            event = """echo '{"event":"progress","done":1,"total":9}' >&3; """
+            jobs = {name: server.submit("sh", "-c", script, limits={name: "1s", "grace": "1s"}, resources={"cpu": 1})
+                    for name, script in (("total", "sleep 60"), ("step", event + "sleep 60"), ("no_progress", "sleep 60"))}
+            jobs["grace"] = server.submit("sh", "-c", "trap '' TERM; while :; do sleep 1; done", limits={"attempt": "1s", "grace": "1s"})
+            jobs["queue"] = server.submit("true", limits={"queue": "1s"}, resources={"cpu": 4})
+            begin = time.monotonic()
+            for name, job in jobs.items():
+                ended = server.wait(job, timeout=20)
+                self.assertEqual(ended["state"], "TIMED_OUT", f"{name}: {ended['reason']}")
+            self.assertLess(time.monotonic() - begin, 15, "a program that ignores SIGTERM is killed after its grace")
+
+    def test_log_of_many_megabytes_comes_whole(self):
+        """Faster than a client reads, and more than the server keeps waiting for it."""
+        lines = 150_000
+        with Server() as server:
+            job = server.submit("seq", "-f", "%.0f ........................................................", "1", str(lines))
+            self.assertEqual(server.wait(job)["state"], "SUCCEEDED")
+            for accept, mark in (("text/plain", b" ..."), ("text/event-stream", b'\\n"}')):
+                request = urllib.request.Request(server.url + f"/api/v1/jobs/{job}/logs?follow=1", headers={
+                    "Authorization": "Bearer " + server.token, "Accept": accept})
+                count, rest = 0, b""
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    while piece := answer.read(32_768):
+                        count += (rest + piece).count(mark)
+                        rest = piece[-len(mark) + 1:]
+                self.assertEqual(count, lines, accept)
+            done = server.cli("job", "logs", job)
+            self.assertEqual((done.returncode, done.stdout.count("\n"), done.stderr), (0, lines, ""))
+
     def test_failed_job_is_tried_again_within_its_budget(self):
         with Server() as server:
             job = server.submit("sh", "-c", "echo attempt $TRAINYARD_ATTEMPT; [ $TRAINYARD_ATTEMPT = 3 ]",
@@ -54,7 +87,7 @@ class JobsTest(unittest.TestCase):
         with Server() as server:
             self.assertEqual(server.submit("true", key="k"), server.submit("true", key="k"))
             status, problem = server.call("POST", "/api/v1/jobs", {"command": ["false"]}, {"Idempotency-Key": "k"})
-            self.assertEqual((status, problem["code"]), (400, "idempotency.mismatch"))
+            self.assertEqual((status, problem["code"]), (409, "idempotency.mismatch"))
 
     def test_cli_follows_a_log_and_returns_the_code_of_the_job(self):
         with Server() as server:

@@ -118,6 +118,32 @@ void Forwarder::work() {
   }
 }
 
+bool Forwarder::is_stopping() {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+bool Forwarder::wait_for_room(net::ResponseStream& stream) {
+  struct Room {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool there = false;  // guarded by mutex
+  };
+  const auto room = std::make_shared<Room>();  // shared: with the callback, which may come late
+  const bool at_once = stream.has_room([room] {
+    const std::lock_guard lock(room->mutex);
+    room->there = true;
+    room->changed.notify_all();
+  });
+  if (at_once) return !is_stopping();
+  constexpr auto kLook = std::chrono::milliseconds(100);
+  std::unique_lock lock(room->mutex);
+  for (Duration waited{0}; waited < settings_.timeout && !is_stopping(); waited += kLook) {
+    if (room->changed.wait_for(lock, kLook, [&room] { return room->there; })) return true;
+  }
+  return false;
+}
+
 void Forwarder::carry(const net::Request& request, const net::ResponderPtr& responder) {
   const std::optional<std::string> url = target_();
   // Who was asked as the leader and is none does not pass it on: the one who asked will soon know better.
@@ -138,20 +164,22 @@ void Forwarder::carry(const net::Request& request, const net::ResponderPtr& resp
   onward.headers.set("X-Request-Id", request.request_id);
   onward.headers.set(std::string(net::kForwardedField), request.peer.empty() ? "unknown" : request.peer);
   onward.on_head = [&](const net::Response& head) {
-    if (head.headers.get("Content-Type").value_or("").starts_with("text/event-stream")) stream = responder->stream(without_hops(head));
+    // What has no length yet goes on as it comes.
+    if (head.status == 200 && !head.headers.get("Content-Length")) stream = responder->stream(without_hops(head));
   };
   std::string body;
+  bool whole = true;
   const auto on_bytes = [&](std::string_view bytes) {
-    const std::lock_guard lock(mutex_);
-    if (stopping_) return false;
-    if (!stream) {
+    if (stream) {
+      whole = wait_for_room(*stream) && stream->write(std::string(bytes));
+    } else {
       body.append(bytes);
-      return true;
+      whole = !is_stopping();
     }
-    return stream->write(std::string(bytes));
+    return whole;
   };
   Result<net::Response> answer = connection->client->stream(onward, on_bytes);
-  if (stream) return stream->close();
+  if (stream) return answer.ok() && whole ? stream->close() : stream->cut();
   if (!answer.ok()) {
     return responder->respond(
         away("leader.unreachable",

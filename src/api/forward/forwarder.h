@@ -52,6 +52,9 @@ class Forwarder {
 
   void work();
   void carry(const net::Request& request, const net::ResponderPtr& responder);
+  bool is_stopping();
+  /// Blocks while the client reads more slowly than the leader sends, so that the leader waits too. False when that takes too long.
+  bool wait_for_room(net::ResponseStream& stream);
   Result<Connection> take_connection(const std::string& url);
   void give_back(Connection connection);
 

@@ -64,20 +64,47 @@ void find_job_for(JobContext context, const net::Request& request, net::Permissi
 
 Result<void> require_submit(const net::Principal& principal, std::string_view name_space) {
   if (!access::attempt_of(principal) && net::may(principal, net::Permission::kRunner, name_space)) return {};
-  return Error{
-      Category::kPermissionDenied,
-      "auth.forbidden",
-      fmt::format("submitting to this namespace takes the role runner there, which attempts of jobs do not have for it: {}", name_space),
-      {},
-      {}};
+  const std::string what = access::attempt_of(principal)
+                               ? "the token of a job's attempt submits no jobs, so that a job is no way to more rights; use a user's token for it"
+                               : fmt::format("submitting takes the role 'runner' in the namespace, and this token does not have it there: {}",
+                                             name_space);
+  return Error{Category::kPermissionDenied, "auth.forbidden", what, {}, {}};
+}
+
+Result<std::string> idempotency_key_of(const net::Request& request) {
+  constexpr std::size_t kLengthMax = 255;
+  const auto given = request.headers.get("idempotency-key");
+  if (!given) return std::string();
+  const bool plain = std::all_of(given->begin(), given->end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (given->empty() || given->size() > kLengthMax || !plain) {
+    return invalid_argument("idempotency.key",
+                            fmt::format("an Idempotency-Key has 1 to {} printable ASCII characters; this one has: {}", kLengthMax, given->size()),
+                            "/Idempotency-Key");
+  }
+  return fmt::format("{}\n{}", request.principal.name, *given);
 }
 
 namespace {
+
+/// A job of a namespace that the caller does not see is none to wait for.
+Result<void> check_dependencies(const JobContext& context, const std::vector<JobId>& awaited, const net::Principal& caller) {
+  if (net::may_everywhere(caller, net::Permission::kViewer)) return {};
+  for (std::size_t index = 0; index < awaited.size(); ++index) {
+    const Result<store::JobRecord> record = context.ledger.get(awaited[index]);
+    if (!record.ok()) continue;  // Who submits says so.
+    ASSIGN_OR_RETURN(const jobs::Job job, jobs::decode_job(record->body));
+    if (net::may(caller, net::Permission::kViewer, job.spec.name_space)) continue;
+    return invalid_argument("spec.unknown_dependency", fmt::format("there is no job to wait for: {}", awaited[index].text()),
+                            fmt::format("/after/{}", index));
+  }
+  return {};
+}
 
 Result<jobs::Submission> submission_of(const JobContext& context, JobSpec spec, const net::Principal& caller) {
   jobs::Submission submission;
   std::vector<JobId> awaited;
   for (const JobDependency& dependency : spec.after) awaited.push_back(JobId(static_cast<std::uint64_t>(dependency.job)));
+  TRY(check_dependencies(context, awaited, caller));
   ASSIGN_OR_RETURN(submission.ended_dependencies, jobs::ended_states(context.ledger, awaited));
   submission.spec = std::move(spec);
   submission.owner = caller.name;

@@ -47,8 +47,13 @@ void find_job_for(JobContext context, const net::Request& request, net::Permissi
 /// PERMISSION_DENIED "auth.forbidden".
 Result<void> require_submit(const net::Principal& principal, std::string_view name_space);
 
+/// The Idempotency-Key of a request as it is kept: its caller's own, so that nobody hears of what others made. Empty when there is none.
+/// Errors: INVALID_ARGUMENT "idempotency.key".
+Result<std::string> idempotency_key_of(const net::Request& request);
+
 /// What a client sent, ready for JobService: the caller may submit there, inputs are pinned, and how the jobs it waits for have ended is
-/// looked up. Blocks: on the reading thread. Errors: those of require_submit, the resolver and the ledger.
+/// looked up. Blocks: on the reading thread. Errors: those of require_submit, the resolver and the ledger; INVALID_ARGUMENT
+/// "spec.unknown_dependency" also for jobs that the caller may not see.
 Result<jobs::Submission> prepare_submission(const JobContext& context, JobSpec spec, const net::Principal& caller);
 
 /// The same for a submit that is only tried: nothing is made, and who may ask is for the caller to find out.

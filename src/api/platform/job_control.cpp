@@ -32,7 +32,7 @@ struct PriorityChange {
 struct AttemptList {
   static constexpr std::string_view kSchemaName = "AttemptList";
   std::vector<JobAttempt> attempts;
-  void describe(FieldVisitor& fields) { fields.field("attempts", attempts, "Those that are over, oldest first, at most 16."); }
+  void describe(FieldVisitor& fields) { fields.field("attempts", attempts, "Oldest first: at most 16 that are over, and the one that goes on."); }
 };
 
 /// What a batch of submits made.
@@ -87,6 +87,10 @@ void retry(const JobContext& context, const net::Request& request, const net::Re
     Result<jobs::Submission> again = jobs::resubmission_of(*job);
     if (!again.ok()) return responder->respond(net::problem_response(again.error(), request.request_id));
     again->owner = request.principal.name;
+    Result<std::string> key = idempotency_key_of(request);
+    if (!key.ok()) return responder->respond(net::problem_response(key.error(), request.request_id));
+    again->idempotency_key = std::move(key).value();
+    again->fingerprint = "retry of " + job->id.text();
     context.strand.post([context, again = std::move(again).value(), responder, request_id = request.request_id]() mutable {
       context.jobs.submit(std::move(again), [context, responder, request_id](const Result<JobId>& id) {
         if (!id.ok()) return responder->respond(net::problem_response(id.error(), request_id));
@@ -101,10 +105,7 @@ void retry(const JobContext& context, const net::Request& request, const net::Re
 void attempts(const JobContext& context, const net::Request& request, const net::ResponderPtr& responder) {
   find_job_for(context, request, Permission::kViewer, [responder, request_id = request.request_id](const Result<jobs::Job>& job) {
     reply(responder, request_id, job, [](const jobs::Job& found) {
-      const Document view = jobs::job_view(found);
-      Document body = Document::object();
-      body.set("attempts", view["attempts"].is_null() ? Document::array() : view["attempts"]);
-      return net::json_response(200, body);
+      return net::json_response(200, Document::object({{"attempts", jobs::attempts_view(found)}}));
     });
   });
 }
@@ -118,12 +119,18 @@ Result<std::vector<jobs::Submission>> read_batch(const JobContext& context, cons
                             fmt::format("a batch is {{\"jobs\": [SPEC, ..]}} with 1 to {} specs; there are: {}", kBatchMax, specs.size()),
                             "/jobs");
   }
+  ASSIGN_OR_RETURN(const std::string key, idempotency_key_of(request));
+  const std::string fingerprint = key.empty() ? "" : xxh3_hex(as_bytes(request.body));
   std::vector<jobs::Submission> submissions;
   submissions.reserve(specs.size());
   for (const Document& document : specs) {
     ASSIGN_OR_RETURN(JobSpec spec, job_spec_from(document));
     Result<jobs::Submission> prepared = prepare_submission(context, std::move(spec), request.principal);
     if (!prepared.ok()) return std::move(prepared).error().with_context(fmt::format("job {} of the batch", submissions.size()));
+    if (!key.empty()) {
+      prepared->idempotency_key = fmt::format("{}/{}", key, submissions.size());
+      prepared->fingerprint = fingerprint;
+    }
     submissions.push_back(std::move(prepared).value());
   }
   return submissions;
@@ -195,12 +202,13 @@ void add_job_control_routes(net::Router& router, JobContext context) {
   add(
       "POST", "/api/v1/jobs/{id}/priority", Permission::kRunner,
       [context](const net::Request& request, const net::ResponderPtr& responder) { set_priority(context, request, responder); }, priority);
-  RouteDoc again = change_doc("retryJob", "Submits a job that has ended once more, as a new job.");
+  RouteDoc again = change_doc("retryJob", "Submits a job that has failed, was cancelled or timed out once more, as a new job.");
+  again.parameters.push_back(net::header_text("Idempotency-Key", "The same key for the same job again answers with the job it made first."));
   again.answers = {net::json_answer<JobView>(201, "The new job.")};
   add(
       "POST", "/api/v1/jobs/{id}/retry", Permission::kRunner,
       [context](const net::Request& request, const net::ResponderPtr& responder) { retry(context, request, responder); }, again);
-  RouteDoc list = change_doc("listJobAttempts", "The attempts of a job that are over.");
+  RouteDoc list = change_doc("listJobAttempts", "The attempts of a job, those that are over and the one that goes on.");
   list.answers = {net::json_answer<AttemptList>(200, "The newest of them.")};
   list.problems = {};
   add(
@@ -212,6 +220,7 @@ void add_job_control_routes(net::Router& router, JobContext context) {
       {.operation = "submitJobs",
        .tag = "jobs",
        .summary = "Submits many jobs in one commit; all of them or none.",
+       .parameters = {net::header_text("Idempotency-Key", "The same key and body again answer with the jobs they made first.")},
        .body = net::BodyDoc{.schema = &write_batch_schema, .doc = "The specs."},
        .answers = {net::json_answer<SubmittedBatch>(201, "Their numbers.")},
        .problems = {404, 409},

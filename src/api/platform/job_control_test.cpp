@@ -32,12 +32,17 @@ TEST_F(JobControlTest, priority_is_changed_and_checked) {
 
 TEST_F(JobControlTest, ended_job_is_retried_as_a_new_one) {
   submit();
+  const Document going_on = json("GET", "/api/v1/jobs/1/attempts")["attempts"];
+  ASSERT_EQ(going_on.items().size(), 1u);
+  EXPECT_EQ(going_on.items()[0].find("ended_at"), nullptr);
   EXPECT_EQ(call("POST", "/api/v1/jobs/1/retry").status, 409) << "it has not ended";
   json("DELETE", "/api/v1/jobs/1");
   exits(rank(JobId(1), 1), jobs::testing::exit_with(1));
   settle();
-  const net::Response again = call("POST", "/api/v1/jobs/1/retry");
+  const net::Response again = call("POST", "/api/v1/jobs/1/retry", "", {{"Idempotency-Key", "once more"}});
   EXPECT_EQ(again.status, 201) << again.body;
+  const net::Response repeated = call("POST", "/api/v1/jobs/1/retry", "", {{"Idempotency-Key", "once more"}});
+  EXPECT_EQ(parse_json(repeated.body).value()["id"].text(), parse_json(again.body).value()["id"].text());
   EXPECT_EQ(parse_json(again.body).value()["retried_from"].text(), "1");
   EXPECT_EQ(json("GET", "/api/v1/jobs/1/attempts")["attempts"].items().size(), 1u);
 }
@@ -49,6 +54,16 @@ TEST_F(JobControlTest, batch_is_taken_whole_or_not_at_all) {
   EXPECT_EQ(call("POST", "/api/v1/jobs:batch", R"({"jobs":[{"command":["a"]},{"comand":["b"]}]})").status, 400);
   EXPECT_EQ(call("POST", "/api/v1/jobs:batch", R"({"jobs":[]})").status, 400);
   EXPECT_EQ(call("GET", "/api/v1/jobs/3").status, 404);
+}
+
+TEST_F(JobControlTest, batch_with_a_key_is_made_once) {
+  const auto send = [this](const std::string& body) { return call("POST", "/api/v1/jobs:batch", body, {{"Idempotency-Key", "k"}}); };
+  const std::string two = R"({"jobs":[{"command":["a"]},{"command":["b"]}]})";
+  const net::Response first = send(two);
+  EXPECT_EQ(first.status, 201);
+  EXPECT_EQ(send(two).body, first.body);
+  EXPECT_EQ(call("GET", "/api/v1/jobs/3").status, 404);
+  EXPECT_EQ(send(R"({"jobs":[{"command":["a"]},{"command":["c"]}]})").status, 409);
 }
 
 TEST_F(JobControlTest, job_of_a_batch_may_wait_for_one_that_has_ended) {

@@ -39,7 +39,7 @@ void JobAttempt::describe(FieldVisitor& fields) {
   fields.field("nodes", nodes, "The node of each rank.");
   fields.field("launched_at", launched_at, "When it was sent to its nodes.");
   fields.field("started_at", started_at, "When all its ranks ran.");
-  fields.field("ended_at", ended_at, "When it ended.");
+  fields.field("ended_at", ended_at, "When it ended; absent, as all that follows, while it goes on.");
   fields.field("exit_code", exit_code, "Of the rank that decided.");
   fields.field("cause", cause, "Which retry budget its end counts against.");
   fields.field("reason_code", reason_code, "Why it ended, out of a closed list.");

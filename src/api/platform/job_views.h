@@ -56,10 +56,10 @@ struct JobAttempt {
   std::vector<std::string> nodes;
   TimePoint launched_at;
   std::optional<TimePoint> started_at;
-  TimePoint ended_at;
-  std::int64_t exit_code = 0;
-  std::string cause;
-  std::string reason_code;
+  std::optional<TimePoint> ended_at;
+  std::optional<std::int64_t> exit_code;
+  std::optional<std::string> cause;
+  std::optional<std::string> reason_code;
   std::optional<std::string> limited_by;
   void describe(FieldVisitor& fields);
 };

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 
 #include "api/platform/explain.h"
 #include "api/platform/job_views.h"
@@ -11,6 +13,7 @@
 #include "api/platform/what_if.h"
 #include "base/checksum.h"
 #include "base/file.h"
+#include "net/conditional.h"
 
 namespace trainyard::api {
 namespace {
@@ -63,7 +66,9 @@ void submit(JobContext context, net::Request request, net::ResponderPtr responde
     Result<jobs::Submission> prepared = prepare_submission(context, std::move(spec), request.principal);
     if (!prepared.ok()) return responder->respond(net::problem_response(at_its_place(prepared.error(), request), request.request_id));
     jobs::Submission submission = std::move(prepared).value();
-    submission.idempotency_key = std::string(request.headers.get("idempotency-key").value_or(""));
+    Result<std::string> key = idempotency_key_of(request);
+    if (!key.ok()) return responder->respond(net::problem_response(key.error(), request.request_id));
+    submission.idempotency_key = std::move(key).value();
     submission.fingerprint = xxh3_hex(as_bytes(request.body));
     context.strand.post([context, submission = std::move(submission), responder, request_id = request.request_id]() mutable {
       context.jobs.submit(std::move(submission), [context, responder, request_id](Result<JobId> id) {
@@ -114,47 +119,78 @@ class JobWait : public std::enable_shared_from_this<JobWait> {
   bool finished_ = false;
 };
 
-void get_now(JobContext context, JobId id, const net::ResponderPtr& responder, const std::string& request_id) {
-  find_job(context, id, [responder, request_id](const Result<jobs::Job>& job) {
-    reply(responder, request_id, job, [](const jobs::Job& found) { return job_response(found); });
-  });
-}
+/// Answers with the job, or with 304 when the client has it as it is.
+using ShowJob = std::function<void(const Result<jobs::Job>&)>;
 
 void get(JobContext context, const net::Request& request, const net::ResponderPtr& responder) {
   const Duration span = std::chrono::seconds(std::min(net::query_number(request, "wait", 0), kWaitMaxSeconds));
-  find_job_for(context, request, net::Permission::kViewer,
-               [context, span, responder, request_id = request.request_id](const Result<jobs::Job>& job) {
-                 if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
-                 if (span == Duration(0) || is_terminal(job->state)) return responder->respond(job_response(*job));
-                 context.strand.post([context, id = job->id, span, responder, request_id] {
-                   context.jobs.get(id, [context, id, span, responder, request_id](const Result<jobs::Job>& now) {
-                     // The event of an end that is known here may have been told already.
-                     if (!now.ok() || is_terminal(now->state)) return get_now(context, id, responder, request_id);
-                     const auto answer = [context, id, responder, request_id] { get_now(context, id, responder, request_id); };
-                     std::make_shared<JobWait>(context, id, answer)->start(span);  // shared: see JobWait::start
-                   });
-                 });
-               });
+  const ShowJob show = [responder, head = request](const Result<jobs::Job>& job) {
+    reply(responder, head.request_id, job, [&head](const jobs::Job& found) { return net::with_etag(head, job_response(found)); });
+  };
+  find_job_for(context, request, net::Permission::kViewer, [context, span, show](const Result<jobs::Job>& job) {
+    if (!job.ok() || span == Duration(0) || is_terminal(job->state)) return show(job);
+    context.strand.post([context, id = job->id, span, show] {
+      context.jobs.get(id, [context, id, span, show](const Result<jobs::Job>& now) {
+        // The event of an end that is known here may have been told already.
+        if (!now.ok() || is_terminal(now->state)) return find_job(context, id, show);
+        const auto answer = [context, id, show] { find_job(context, id, show); };
+        std::make_shared<JobWait>(context, id, answer)->start(span);  // shared: see JobWait::start
+      });
+    });
+  });
 }
 
 /// Why somebody cancels, if they say so.
 struct Cancellation {
   static constexpr std::string_view kSchemaName = "Cancellation";
   std::string reason;
-  void describe(FieldVisitor& fields) { fields.field("reason", reason, "Why, for those who wonder."); }
+  std::string elements;
+  void describe(FieldVisitor& fields) {
+    fields.field("reason", reason, "Why, for those who wonder.");
+    fields.field("elements", elements, "Of an array: the index of the only element to cancel, or the first and the last, \"10-19\".");
+  }
 };
+
+struct ElementRange {
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+};
+
+/// Errors: INVALID_ARGUMENT "job.elements".
+Result<ElementRange> read_elements(std::string_view text) {
+  ElementRange range;
+  const char* const end = text.data() + text.size();
+  std::from_chars_result read = std::from_chars(text.data(), end, range.first);
+  range.last = range.first;
+  if (read.ec == std::errc() && read.ptr != end && *read.ptr == '-') read = std::from_chars(read.ptr + 1, end, range.last);
+  if (read.ec == std::errc() && read.ptr == end && range.first >= 0) return range;
+  return invalid_argument("job.elements", fmt::format("elements are one index or a range, like 3 or 10-19: {}", text), "/elements");
+}
+
+/// Cancels a job, or some elements of an array.
+void cancel_as_said(jobs::JobService& service, JobId id, const std::optional<ElementRange>& elements, const std::string& why,
+                    std::function<void(Result<void>)> done) {
+  if (!elements) return service.stop(id, StopIntent::kCancel, why, std::move(done));
+  service.cancel_elements(id, elements->first, elements->last, why, std::move(done));
+}
 
 void cancel(JobContext context, const net::Request& request, const net::ResponderPtr& responder) {
   const Result<Document> body = request.body.empty() ? Document::object() : parse_json(request.body);
   const Result<Cancellation> said =
       body.ok() ? decode<Cancellation>(*body, {.numbers_as_text = false}) : Result<Cancellation>(body.error());
   if (!said.ok()) return responder->respond(net::problem_response(said.error(), request.request_id));
+  std::optional<ElementRange> elements;
+  if (!said->elements.empty()) {
+    const Result<ElementRange> range = read_elements(said->elements);
+    if (!range.ok()) return responder->respond(net::problem_response(range.error(), request.request_id));
+    elements = *range;
+  }
   const std::string why = fmt::format("cancelled by {}{}{}", request.principal.name, said->reason.empty() ? "" : ": ", said->reason);
   find_job_for(context, request, net::Permission::kOperator,
-               [context, why, responder, request_id = request.request_id](const Result<jobs::Job>& job) {
+               [context, why, elements, responder, request_id = request.request_id](const Result<jobs::Job>& job) {
                  if (!job.ok()) return responder->respond(net::problem_response(job.error(), request_id));
-                 context.strand.post([context, id = job->id, why, responder, request_id] {
-                   context.jobs.stop(id, StopIntent::kCancel, why, [context, id, responder, request_id](const Result<void>& stopped) {
+                 context.strand.post([context, id = job->id, why, elements, responder, request_id] {
+                   cancel_as_said(context.jobs, id, elements, why, [context, id, responder, request_id](const Result<void>& stopped) {
                      if (!stopped.ok()) return responder->respond(net::problem_response(stopped.error(), request_id));
                      find_job(context, id, [responder, request_id](const Result<jobs::Job>& found) {
                        reply(responder, request_id, found, [](const jobs::Job& now) { return job_response(now, 202); });
@@ -206,13 +242,15 @@ RouteDoc submit_doc() {
 }
 
 RouteDoc get_doc() {
-  return {.operation = "getJob",
-          .tag = "jobs",
-          .summary = "One job, at once or when it has ended.",
-          .parameters = {job_id_parameter(), net::query_integer("wait", {.min = 0, .max = 3'600}, 0,
-                                                                "Seconds to wait for its end; the server may answer earlier.")},
-          .answers = {net::json_answer<JobView>(200, "The job.")},
-          .namespaced = true};
+  return {
+      .operation = "getJob",
+      .tag = "jobs",
+      .summary = "One job, at once or when it has ended.",
+      .parameters = {job_id_parameter(),
+                     net::query_integer("wait", {.min = 0, .max = 3'600}, 0, "Seconds to wait for its end; the server may answer earlier."),
+                     net::header_text("If-None-Match", "The ETag of what the client has.")},
+      .answers = {net::json_answer<JobView>(200, "The job.", {"ETag"}), net::empty_answer(304, "The client has it already.", {"ETag"})},
+      .namespaced = true};
 }
 
 RouteDoc cancel_doc(std::string operation) {

@@ -109,9 +109,20 @@ TEST_F(JobRoutesTest, same_idempotency_key_is_the_same_job_and_another_body_is_r
   EXPECT_EQ(parse_json(send(kCommand).body).value()["id"].text(), "1");
   EXPECT_EQ(parse_json(send(kCommand).body).value()["id"].text(), "1");
   const net::Response other = send(R"({"command":["other"]})");
-  EXPECT_EQ(other.status, 400);
+  EXPECT_EQ(other.status, 409);
   EXPECT_EQ(parse_json(other.body).value()["code"].text(), "idempotency.mismatch");
   EXPECT_EQ(json("GET", "/api/v1/jobs")["jobs"].items().size(), 1u);
+}
+
+TEST_F(JobRoutesTest, job_that_has_not_changed_is_not_sent_again) {
+  const std::string path = "/api/v1/jobs/" + json("POST", "/api/v1/jobs", R"({"command":["a"],"hold":true})")["id"].text();
+  const net::Response first = call("GET", path, "");
+  const std::string tag(first.headers.get("ETag").value_or("none"));
+  const net::Response again = call("GET", path, "", {{"If-None-Match", tag}});
+  EXPECT_EQ(again.status, 304);
+  EXPECT_EQ(again.body, "");
+  ASSERT_EQ(call("DELETE", path).status, 202);
+  EXPECT_EQ(call("GET", path, "", {{"If-None-Match", tag}}).status, 200);
 }
 
 TEST_F(JobRoutesTest, full_queue_is_429_with_what_to_do) {

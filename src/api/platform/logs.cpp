@@ -37,6 +37,8 @@ Result<std::uint64_t> WatchedLogStore::append(const RankKey& rank, std::uint64_t
 namespace {
 
 constexpr std::size_t kSliceBytes = 256 * 1024;
+/// A reader of a long log gets it as fast as it reads: after so many bytes the stream is asked whether there is room.
+constexpr std::size_t kAskAfter = 64 * 1024;
 constexpr std::size_t kPlainBytesMax = 64 * 1024 * 1024;
 
 /// Where a reader stands: the next offset of every rank of one attempt.
@@ -106,40 +108,66 @@ struct LogStart {
   std::size_t lines_left_out = 0;
 };
 
-std::size_t lines_in(std::string_view text) {
-  const auto breaks = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-  return breaks + (text.empty() || text.back() == '\n' ? 0 : 1);
-}
-
 std::string without_lines(std::string_view text, std::size_t lines) {
   for (; lines > 0; --lines) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
   return std::string(text);
 }
 
+/// The records in which the last lines of a log may begin. A line may be spread over several records.
+class Tail {
+ public:
+  explicit Tail(std::size_t lines) : wanted_(lines) {}
+
+  void add(std::uint64_t offset, std::string_view text) {
+    if (text.empty()) return;
+    const auto breaks = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+    kept_.push_back({offset, breaks, text.back() == '\n'});
+    lines_ += breaks;
+    drop_what_comes_before();
+  }
+
+  /// After the last record, which ends at `end`.
+  LogStart start(std::uint64_t end) {
+    if (!kept_.empty() && !kept_.back().ends_line) ++lines_;  // The line that is being written counts.
+    drop_what_comes_before();
+    if (kept_.empty() || wanted_ == 0) return {end, 0};
+    return {kept_.front().offset, lines_ > wanted_ ? lines_ - wanted_ : 0};
+  }
+
+ private:
+  struct Record {
+    std::uint64_t offset;
+    std::size_t breaks;
+    bool ends_line;
+  };
+
+  void drop_what_comes_before() {
+    while (!kept_.empty() && lines_ > wanted_) {
+      const Record& first = kept_.front();
+      const std::size_t surplus = lines_ - wanted_;
+      if (surplus < first.breaks || (surplus == first.breaks && !first.ends_line)) return;
+      lines_ -= first.breaks;
+      kept_.pop_front();
+    }
+  }
+
+  std::size_t wanted_;
+  std::size_t lines_ = 0;  ///< That end in what is kept.
+  std::deque<Record> kept_;
+};
+
 /// The start of the last `lines` lines. Reads the whole log.
 LogStart start_of_tail(WatchedLogStore& logs, const RankKey& rank, std::size_t lines) {
-  struct Counted {
-    std::uint64_t offset;
-    std::size_t lines;
-  };
-  std::deque<Counted> kept;
-  std::size_t total = 0;
+  Tail tail(lines);
   std::uint64_t offset = 0;
   for (;;) {
     const Result<store::LogSlice> slice = logs.read(rank, offset, kSliceBytes);
-    if (!slice.ok() || slice->records.empty()) break;
+    if (!slice.ok() || slice->records.empty()) return tail.start(offset);
     for (const store::LogRecord& record : slice->records) {
-      kept.push_back({offset, lines_in(record.bytes)});
-      total += kept.back().lines;
+      tail.add(offset, record.bytes);
       offset += encoded_size(record);
-      while (total - kept.front().lines >= lines && kept.size() > 1) {
-        total -= kept.front().lines;
-        kept.pop_front();
-      }
     }
   }
-  if (kept.empty()) return {};
-  return {kept.front().offset, total > lines ? total - lines : 0};
 }
 
 /// One client that reads a job's log as events. Lives on the reading thread; wake-ups come from the log store and the event log.
@@ -185,7 +213,9 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
   void round(const Result<jobs::Job>& job) {
     if (ended_) return;
     if (!job.ok()) return end();
-    if (!send_attempts(*job)) return end();
+    const Sent sent = send_attempts(*job);
+    if (sent == Sent::kGone) return end();
+    if (sent == Sent::kPaused) return;
     if (!is_terminal(job->state) && options_.follow) return;
     if (!options_.plain) {
       Document data = Document::object();
@@ -196,16 +226,18 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
     end();
   }
 
-  bool send_attempts(const jobs::Job& job) {
+  enum class Sent { kAll, kPaused, kGone };  ///< Paused: the next round comes when the client has read.
+
+  Sent send_attempts(const jobs::Job& job) {
     if (position_.attempt.value == 0) {
-      if (job.attempt.number.value == 0) return true;
+      if (job.attempt.number.value == 0) return Sent::kAll;
       position_ = options_.resume.value_or(LogPosition{job.attempt.number, {}});
       if (!options_.resume || options_.resume->offsets.empty()) begin_at_tail(job);
     }
     for (;;) {
       position_.offsets.resize(std::max(position_.offsets.size(), job.attempt.ranks.size()));
-      if (!send_new_records()) return false;
-      if (position_.attempt >= job.attempt.number) return true;
+      if (const Sent sent = send_new_records(); sent != Sent::kAll) return sent;
+      if (position_.attempt >= job.attempt.number) return Sent::kAll;
       position_ = {AttemptNumber(position_.attempt.value + 1), {}};
     }
   }
@@ -222,6 +254,11 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
     }
   }
 
+  bool has_room() {
+    unasked_ = 0;
+    return stream_->has_room([self = shared_from_this()] { self->wake(); });
+  }
+
   bool send_record(std::uint32_t rank, store::LogRecord record) {
     position_.offsets[rank] += encoded_size(record);
     if (const auto out = left_out_.find(rank); out != left_out_.end()) {
@@ -229,21 +266,33 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
       left_out_.erase(out);
     }
     if (!options_.selection.selects(record) || record.bytes.empty()) return true;
-    return stream_->write(options_.plain ? std::move(record.bytes) : log_event(position_, rank, record));
+    std::string bytes = options_.plain ? std::move(record.bytes) : log_event(position_, rank, record);
+    unasked_ += bytes.size();
+    return stream_->write(std::move(bytes));
   }
 
-  bool send_new_records() {
+  /// What cannot be read any more is said in its place; it is no end like any other.
+  bool send_damage(std::uint32_t rank, const Error& error) {
+    if (error.category == Category::kNotFound || !std::exchange(damage_told_, true)) return true;
+    store::LogRecord told{context_.clock.now(), store::LogStream::kSystem, "the log cannot be read on from here: " + error.describe() + "\n"};
+    return stream_->write(options_.plain ? std::move(told.bytes) : log_event(position_, rank, told));
+  }
+
+  Sent send_new_records() {
+    if (!has_room()) return Sent::kPaused;
     for (std::uint32_t rank = 0; rank < position_.offsets.size(); ++rank) {
       if (options_.rank && *options_.rank != rank) continue;
       for (;;) {
         const Result<store::LogSlice> slice = logs_.read({{options_.job, position_.attempt}, rank}, position_.offsets[rank], kSliceBytes);
+        if (!slice.ok() && !send_damage(rank, slice.error())) return Sent::kGone;
         if (!slice.ok() || slice->records.empty()) break;
         for (const store::LogRecord& record : slice->records) {
-          if (!send_record(rank, record)) return false;
+          if (unasked_ >= kAskAfter && !has_room()) return Sent::kPaused;
+          if (!send_record(rank, record)) return Sent::kGone;
         }
       }
     }
-    return true;
+    return Sent::kAll;
   }
 
   void end() {
@@ -260,6 +309,8 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
   std::shared_ptr<net::ResponseStream> stream_;  // shared: as the port says
   LogPosition position_;
   std::map<std::uint32_t, std::size_t> left_out_;  ///< Lines of the next record, by rank.
+  std::size_t unasked_ = 0;                        ///< Bytes that were written since there was room.
+  bool damage_told_ = false;
   std::uint64_t log_subscription_ = 0;
   std::uint64_t event_subscription_ = 0;
   std::atomic<bool> wake_pending_{false};
@@ -345,6 +396,19 @@ LogForm form_of(const net::Request& request) {
   return form;
 }
 
+/// Whether a stream may go on from a place: only between two records. Blocks.
+Result<void> check_position(WatchedLogStore& logs, JobId job, const LogPosition& position) {
+  for (std::uint32_t rank = 0; rank < position.offsets.size(); ++rank) {
+    const Result<store::LogSlice> slice = logs.read({{job, position.attempt}, rank}, position.offsets[rank], 1);
+    if (slice.ok() || slice.error().category == Category::kNotFound) continue;
+    return invalid_argument("log.position", fmt::format("no record of rank {} begins at this place; give the id of an event as it came, or "
+                                                        "none to begin anew: {} ({})",
+                                                        rank, position_text(position), slice.error().describe()),
+                            "/Last-Event-ID");
+  }
+  return {};
+}
+
 void stream_log(const JobContext& context, WatchedLogStore& logs, LogFollower::Options options, const net::ResponderPtr& responder) {
   net::Response head;
   head.headers.set("Content-Type", options.plain ? "text/plain; charset=utf-8" : "text/event-stream");
@@ -358,7 +422,13 @@ void stream_log(const JobContext& context, WatchedLogStore& logs, LogFollower::O
 /// The log of a job that the caller may see.
 void answer_log(const JobContext& context, WatchedLogStore& logs, const jobs::Job& job, const LogFollower::Options& options,
                 const LogForm& form, const net::ResponderPtr& responder, const std::string& request_id) {
-  if (form.events || options.follow) return stream_log(context, logs, options, responder);
+  if (form.events || options.follow) {
+    return context.reads.post([context, &logs, options, responder, request_id] {
+      const Result<void> placed = options.resume ? check_position(logs, options.job, *options.resume) : Result<void>();
+      if (!placed.ok()) return responder->respond(net::problem_response(placed.error(), request_id));
+      stream_log(context, logs, options, responder);
+    });
+  }
   const AttemptNumber attempt = options.resume ? options.resume->attempt : job.attempt.number;
   context.reads.post([&logs, job, attempt, options, form, responder, request_id] {
     // Bytes are counted in what one rank wrote.
@@ -400,7 +470,7 @@ net::RouteDoc logs_doc() {
       .parameters = {net::path_text("id", "Number of the job."),
                      net::query_integer("attempt", {.min = 0, .max = 4'294'967'295.0}, std::nullopt, "Which attempt; absent: the newest."),
                      net::query_integer("rank", {.min = 0, .max = 4'294'967'295.0}, std::nullopt, "Which rank; absent: all."),
-                     net::query_integer("tail", {.min = 1, .max = 1e6}, std::nullopt, "Only so many lines at the end, of each rank."),
+                     net::query_integer("tail", {.min = 0, .max = 1e6}, std::nullopt, "Only so many lines at the end, of each rank."),
                      net::query_text("since", "Only what was written since: a time, or a span like 10m."),
                      net::query_flag("follow", "Whether the answer goes on until the job has ended, as text or as a stream."),
                      net::header_text("Last-Event-ID", "Where a stream resumes: the id of its last event."),

@@ -253,6 +253,55 @@ TEST_F(LogRoutesTest, client_that_does_not_read_or_leaves_is_let_go) {
   EXPECT_EQ(gone.use_count(), 1) << "the handler still holds the stream";
 }
 
+TEST_F(LogRoutesTest, reader_of_a_long_log_gets_it_as_fast_as_it_reads) {
+  const JobId id = running_job();
+  const auto stream = open("/api/v1/jobs/1/logs?follow=1");
+  stream->set_full(true);
+  std::string all;
+  for (int line = 0; line < 3000; ++line) {
+    append(rank(id, 1), "line " + std::to_string(line) + "\n");
+    all += "line " + std::to_string(line) + "\n";
+  }
+  exits(rank(id, 1), jobs::testing::exit_with(0));
+  settle();
+  EXPECT_EQ(stream->body().size(), 0u) << "nothing is written while the client does not read";
+  stream->fill_after(100'000);
+  stream->set_full(false);
+  settle();
+  const std::size_t first = stream->body().size();
+  EXPECT_GE(first, 100'000u);
+  EXPECT_LT(first, 200'000u);
+  stream->fill_after(std::numeric_limits<std::size_t>::max());
+  stream->set_full(false);
+  settle();
+  EXPECT_TRUE(texts(stream) == all + "end SUCCEEDED") << stream->body().size();
+}
+
+TEST_F(LogRoutesTest, line_that_came_in_pieces_counts_once_in_the_tail) {
+  const JobId id = running_job();
+  for (const char* piece : {"one\n", "tw", "o", "\nth", "ree\n", "fo"}) append(rank(id, 1), piece);
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?tail=0"), "");
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?tail=1"), "fo");
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?tail=2"), "three\nfo");
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?tail=3"), "two\nthree\nfo");
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?tail=4"), "one\ntwo\nthree\nfo");
+  append(rank(id, 1), "ur\n");
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?tail=1"), "four\n");
+  EXPECT_EQ(plain("/api/v1/jobs/1/logs?tail=9"), "one\ntwo\nthree\nfour\n");
+}
+
+TEST_F(LogRoutesTest, stream_goes_on_between_records_only) {
+  const JobId id = running_job();
+  append(rank(id, 1), "first\n");
+  append(rank(id, 1), "second\n");
+  net::Request inside = request("GET", "/api/v1/jobs/1/logs");
+  inside.headers.set("Accept", "text/event-stream");
+  inside.headers.set("Last-Event-ID", "1/3");
+  const net::Response refused = call(inside);
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, HasSubstr("log.position"));
+}
+
 TEST_F(LogRoutesTest, faulty_requests_are_refused) {
   running_job();
   EXPECT_EQ(call("GET", "/api/v1/jobs/9/logs").status, 404);

@@ -36,16 +36,24 @@ class TrackingRoutesTest : public track::testing::TrackingTest {
 };
 
 TEST_F(TrackingRoutesTest, run_is_shown_with_its_metrics_and_history) {
-  const RunId run = make_run({{"trainyard.job_id", "17"}, {"mlflow.runName", "train"}});
+  track::NewRun asked;
+  asked.experiment = {"0"};
+  asked.name = "train";
+  asked.name_space = "vision";
+  asked.job = JobId{17};
+  const RunId run = make(asked);
   track::RunBatch batch;
   batch.metrics = {{"loss", {0.5, 1, 1000}}, {"loss", {0.25, 2, 2000}}};
   ASSERT_TRUE(tracking.runs().log(run, batch).ok());
   const Document shown = json("GET", "/api/v1/runs/" + run.text);
   EXPECT_EQ(shown["name"].as_string().value(), "train");
+  EXPECT_EQ(shown["namespace"].as_string().value(), "vision");
   EXPECT_EQ(shown["metrics"]["loss"]["value"].as_double().value(), 0.25);
   EXPECT_EQ(shown["links"]["job"].as_string().value(), "/api/v1/jobs/17");
   EXPECT_EQ(json("GET", "/api/v1/runs")["runs"].items().size(), 1u);
   EXPECT_EQ(json("GET", "/api/v1/runs/" + run.text + "/metrics?key=loss")["points"].items().size(), 2u);
+  const std::string link = json("GET", "/api/v1/runs/" + run.text + "/metrics")["histories"]["loss"].text();
+  EXPECT_EQ(json("GET", link)["points"].items().size(), 2u);
   EXPECT_EQ(call("GET", "/api/v1/runs/none").status, 404);
   EXPECT_EQ(call("GET", "/api/v1/runs?limit=0").status, 400);
   EXPECT_EQ(call("GET", "/api/v1/runs?filter=a").status, 400);

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <memory>
 
+#include "api/platform/job_context.h"
 #include "api/platform/paging.h"
 #include "api/platform/workflow_views.h"
 
@@ -45,9 +46,10 @@ void run(WorkflowContext context, const net::Request& request, const net::Respon
   Result<Document> body = parse_yaml(request.body, request.query_value("file").value_or("workflow.yaml"));
   if (body.ok()) body = workflow::resolve_directory(*body, request.query_value("directory").value_or(""));
   if (!body.ok()) return responder->respond(net::problem_response(body.error(), request.request_id));
-  const std::string key(request.headers.get("idempotency-key").value_or(""));
+  const Result<std::string> key = idempotency_key_of(request);
+  if (!key.ok()) return responder->respond(net::problem_response(key.error(), request.request_id));
   context.strand.post(
-      [context, source = std::move(body).value(), responder, request_id = request.request_id, owner = request.principal.name, key] {
+      [context, source = std::move(body).value(), responder, request_id = request.request_id, owner = request.principal.name, key = *key] {
         const auto done = [context, responder, request_id](const Result<WorkflowRunId>& id) {
           if (!id.ok()) return responder->respond(net::problem_response(id.error(), request_id));
           // The run becomes readable with the write that this is a release of.

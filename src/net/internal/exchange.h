@@ -23,13 +23,16 @@ using WakerPtr = std::shared_ptr<Waker>;  // shared: handlers may outlive the co
 class OutgoingStream final : public ResponseStream {
  public:
   static constexpr std::size_t kWaitingMax = std::size_t{1} << 20;
+  static constexpr std::size_t kRoom = kWaitingMax / 4;
 
   explicit OutgoingStream(WakerPtr waker) : waker_(std::move(waker)) {}
 
   /// Refuses, and from then on always, once more than 1 MiB waits: what waits is still sent, then the connection is cut, so that the
   /// client can see that something is missing.
   bool write(std::string bytes) override;
+  bool has_room(std::function<void()> on_room) override;
   void close() override;
+  void cut() override;
   bool open() const override;
   void on_closed(std::function<void()> callback) override;
 
@@ -41,6 +44,8 @@ class OutgoingStream final : public ResponseStream {
   void end();
 
  private:
+  Take take_locked(std::string& bytes, std::function<void()>& on_room);
+
   WakerPtr waker_;
   mutable std::mutex mutex_;
   std::string waiting_;  // guarded by mutex_, and so is all that follows
@@ -50,6 +55,7 @@ class OutgoingStream final : public ResponseStream {
   bool overflowed_ = false;
   bool ended_ = false;
   std::vector<std::function<void()>> callbacks_;
+  std::function<void()> on_room_;
 };
 
 using OutgoingStreamPtr = std::shared_ptr<OutgoingStream>;  // shared: producer and connection both end it

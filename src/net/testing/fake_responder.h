@@ -2,6 +2,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -22,9 +23,16 @@ class FakeStream final : public ResponseStream {
       const std::lock_guard lock(mutex_);
       if (closed_ || gone_ || refusing_) return false;
       body_ += bytes;
+      full_ = full_ || body_.size() >= fill_after_;
     }
     changed_.notify_all();
     return true;
+  }
+  bool has_room(std::function<void()> on_room) override {
+    const std::lock_guard lock(mutex_);
+    if (gone_ || !full_) return true;
+    on_room_ = std::move(on_room);
+    return false;
   }
   void close() override {
     {
@@ -32,6 +40,13 @@ class FakeStream final : public ResponseStream {
       closed_ = true;
     }
     changed_.notify_all();
+  }
+  void cut() override {
+    {
+      const std::lock_guard lock(mutex_);
+      cut_ = true;
+    }
+    close();
   }
   bool open() const override {
     const std::lock_guard lock(mutex_);
@@ -64,6 +79,25 @@ class FakeStream final : public ResponseStream {
     const std::lock_guard lock(mutex_);
     refusing_ = true;
   }
+  /// Whether the client reads so slowly that there is no room at the moment.
+  void set_full(bool full) {
+    std::function<void()> on_room;
+    {
+      const std::lock_guard lock(mutex_);
+      full_ = full;
+      if (!full) on_room = std::exchange(on_room_, nullptr);
+    }
+    if (on_room) on_room();
+  }
+  /// The client stops reading once the body is so long.
+  void fill_after(std::size_t size) {
+    const std::lock_guard lock(mutex_);
+    fill_after_ = size;
+  }
+  bool was_cut() const {
+    const std::lock_guard lock(mutex_);
+    return cut_;
+  }
   std::string body() const {
     const std::lock_guard lock(mutex_);
     return body_;
@@ -88,6 +122,10 @@ class FakeStream final : public ResponseStream {
   bool closed_ = false;
   bool gone_ = false;
   bool refusing_ = false;
+  bool full_ = false;
+  std::size_t fill_after_ = std::numeric_limits<std::size_t>::max();
+  bool cut_ = false;
+  std::function<void()> on_room_;
   std::vector<std::function<void()>> callbacks_;
 };
 
