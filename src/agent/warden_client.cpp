@@ -74,7 +74,7 @@ bool WardenClient::send(const Document& request) {
   return write_frame(socket_.get(), request).ok();
 }
 
-void WardenClient::pause(Duration span) {
+void WardenClient::pause(Duration span) const {
   pollfd watched{wake_.get(), POLLIN, 0};
   ::poll(&watched, 1, static_cast<int>(span.count() / 1000));
 }

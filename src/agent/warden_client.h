@@ -50,7 +50,7 @@ class WardenClient {
   Result<void> kill_leftovers() const;
   void read_until_closed(int socket);
   void handle(const Document& message);
-  void pause(Duration span);
+  void pause(Duration span) const;
 
   WardenClientSettings settings_;
   Hooks hooks_;

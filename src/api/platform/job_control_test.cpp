@@ -109,5 +109,36 @@ TEST_F(JobControlTest, job_of_another_namespace_is_unknown) {
   EXPECT_EQ(call("GET", "/api/v1/jobs/1/attempts").status, 404);
 }
 
+TEST_F(JobControlTest, job_of_another_namespace_is_none_to_wait_for) {
+  submit(R"(,"namespace":"vision","hold":true)");
+  authorizer.principal = {.name = "bob", .role = "agent", .grants = {{"nlp", "admin"}}};
+  const net::Response refused = call("POST", "/api/v1/jobs", R"({"command":["a"],"namespace":"nlp","after":["1"]})");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(parse_json(refused.body).value()["code"].text(), "spec.unknown_dependency");
+  EXPECT_EQ(refused.body.find("vision"), std::string::npos);
+}
+
+TEST_F(JobControlTest, idempotency_key_is_of_its_caller_alone) {
+  const auto send = [this] { return call("POST", "/api/v1/jobs", R"({"command":["a"]})", {{"Idempotency-Key", "nightly"}}); };
+  authorizer.principal = {.name = "ann", .role = "runner"};
+  EXPECT_EQ(parse_json(send().body).value()["id"].text(), "1");
+  authorizer.principal = {.name = "bob", .role = "runner"};
+  EXPECT_EQ(parse_json(send().body).value()["id"].text(), "2");
+  EXPECT_EQ(parse_json(send().body).value()["id"].text(), "2");
+  for (const std::string& key : {std::string(), std::string(256, 'k'), std::string("\x01")}) {
+    EXPECT_EQ(call("POST", "/api/v1/jobs", R"({"command":["a"]})", {{"Idempotency-Key", key}}).status, 400);
+  }
+}
+
+TEST_F(JobControlTest, elements_of_an_array_are_cancelled_by_their_indices) {
+  submit(R"(,"array":{"count":10},"hold":true)");
+  EXPECT_EQ(call("POST", "/api/v1/jobs/1/cancel", R"({"elements":"3-1"})").status, 400);
+  EXPECT_EQ(call("POST", "/api/v1/jobs/1/cancel", R"({"elements":"many"})").status, 400);
+  EXPECT_EQ(call("POST", "/api/v1/jobs/1/cancel", R"({"elements":"4-10"})").status, 400);
+  EXPECT_EQ(call("POST", "/api/v1/jobs/1/cancel", R"({"elements":"4-9","reason":"enough"})").status, 202);
+  EXPECT_EQ(call("POST", "/api/v1/jobs/1/cancel", R"({"elements":"0"})").status, 202);
+  EXPECT_EQ(json("POST", "/api/v1/jobs/1/release")["array"]["cancelled"].as_int().value(), 1) << "the others when their turn comes";
+}
+
 }  // namespace
 }  // namespace trainyard::api
