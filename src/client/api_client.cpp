@@ -34,6 +34,7 @@ Category category_of_status(int status) {
     case 409:
       return Category::kAlreadyExists;
     case 412:
+    case 428:
       return Category::kFailedPrecondition;
     case 429:
       return Category::kResourceExhausted;

@@ -94,7 +94,7 @@ class JobService final : public exec::AttemptObserver {
   /// Asks a job to stop. A job that has ended is no error.
   void stop(JobId id, StopIntent intent, std::string why, std::function<void(Result<void>)> done);
   /// Cancels the elements first..last of an array: those that run or wait, and those that are not made yet. Errors: also
-  /// FAILED_PRECONDITION "job.no_array", INVALID_ARGUMENT "job.elements".
+  /// FAILED_PRECONDITION "job.no_array", INVALID_ARGUMENT "job.elements", NOT_FOUND "job.unknown_element".
   void cancel_elements(JobId id, std::int64_t first, std::int64_t last, std::string why, std::function<void(Result<void>)> done);
   /// Sends a running job back to its place in the queue, free of charge; it goes on from its last checkpoint. Others are left alone.
   void preempt(JobId id, std::string why, std::function<void(Result<void>)> done) {

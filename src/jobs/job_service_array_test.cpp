@@ -133,7 +133,8 @@ TEST_F(JobArrayTest, elements_are_cancelled_before_and_after_they_are_made) {
     return answer.value();
   };
   const JobId id = submit(array(600));
-  EXPECT_EQ(cancel(id, 5, 600).error().id, "job.elements");
+  EXPECT_EQ(cancel(id, 5, 600).error().id, "job.unknown_element");
+  EXPECT_EQ(cancel(id, 5, 4).error().id, "job.elements");
   ASSERT_TRUE(cancel(id, 0, 0).ok());
   ASSERT_TRUE(cancel(id, 500, 599).ok());
   crash();

@@ -88,9 +88,12 @@ void JobService::cancel_elements(JobId id, std::int64_t first, std::int64_t last
     return done(failed_precondition("job.no_array", fmt::format("job {} is no array and has no elements: cancel it whole", id.text())));
   }
   const std::int64_t count = parent->job.spec.array->count;
-  if (first < 0 || first > last || last >= count) {
-    return done(invalid_argument(
-        "job.elements", fmt::format("array {} has the elements 0 to {}, not: {}-{}", id.text(), count - 1, first, last), "/elements"));
+  if (first < 0 || first > last) {
+    return done(invalid_argument("job.elements", fmt::format("the first element comes before the last: {}-{}", first, last), "/elements"));
+  }
+  if (last >= count) {
+    return done(
+        not_found("job.unknown_element", fmt::format("array {} has the elements 0 to {}, there is no {}", id.text(), count - 1, last)));
   }
   if (withdraw_elements(parent->job, first, last)) touch(*parent);
   const auto found = arrays_.find(id);

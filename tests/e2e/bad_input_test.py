@@ -330,7 +330,7 @@ class ResourcesTest(unittest.TestCase):
             wait_until(lambda: server.call("GET", "/api/v1/nodes")[1]["nodes"])
             file = tiny_pipeline(write_tiny_dataset(server.root / "in", 50, 20), replace={"cpu: 500m": "cpu: 64"})
             done = server.cli("workflow", "run", file)
-            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.returncode, 5)
             for words in (f"{file}:{place_of(file.read_text(), 'resources: {cpu: 64')}", "spec.impossible_resources", "ask for less",
                           "1 x (64 cpu", "nodes: 1 with (2 cpu", "checking task train"):
                 self.assertIn(words, done.stderr)

@@ -128,6 +128,46 @@ class FollowTest(unittest.TestCase):
         self.assertEqual(len(states(shown)), len(set(shown.printed().splitlines())), "the same was told twice")
 
 
+class BrokenStreamTest(unittest.TestCase):
+    """A server that is there all the time and breaks every stream of a log after one line."""
+
+    def test_log_goes_on_without_a_word(self):
+        resumed = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                if not self.path.startswith("/api/v1/jobs/7/logs"):
+                    return self.send_error(404)
+                resumed.append(self.headers["Last-Event-ID"])
+                line = len(resumed)
+                body = f'id: 1/{line}\nevent: log\ndata: {{"rank":0,"stream":"stdout","text":"line {line}\\n"}}\n\n'
+                if line == 5:
+                    body += f'id: 1/{line}\nevent: end\ndata: {{"state":"FAILED","exit_code":6}}\n\n'
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Content-Length", "100000")
+                self.end_headers()
+                self.wfile.write(body.encode())
+                self.close_connection = True
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            done = subprocess.run([CLI, "--url", f"http://127.0.0.1:{server.server_port}", "job", "logs", "-f", "7"], capture_output=True,
+                                  text=True, timeout=30, env=dict(os.environ, HOME="/nonexistent"))
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+        self.assertEqual((done.returncode, done.stderr), (6, ""))
+        self.assertEqual(done.stdout, "".join(f"line {i}\n" for i in range(1, 6)))
+        self.assertEqual(resumed, [None, "1/1", "1/2", "1/3", "1/4"])
+
+
 class LostAnswerTest(unittest.TestCase):
     """A server that takes a submit and breaks the connection before it answers."""
 

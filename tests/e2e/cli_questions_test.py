@@ -2,11 +2,12 @@
 
 import json
 import pathlib
+import subprocess
 import tempfile
 import time
 import unittest
 
-from harness import Server, wait_until
+from harness import BIN, Server, wait_until
 
 
 class QuestionsTest(unittest.TestCase):
@@ -73,6 +74,70 @@ class QuestionsTest(unittest.TestCase):
         self.assertEqual(self.server.call("GET", f"/api/v1/jobs/{job}/logs", headers={"Range": "bytes=2-4"}), (206, 234))
         self.assertEqual(self.server.call("GET", f"/api/v1/jobs/{job}/logs?follow=1", headers={"Accept": "text/plain"}),
                          (200, "0123456789\n"))
+
+    def test_command_that_conflicts_with_what_is_there_exits_with_5(self):
+        job = self.server.submit("true", resources={"cpu": "100m"})
+        self.server.wait(job)
+        for words in (["hold", job], ["priority", "5", job]):
+            done = self.server.cli("job", *words)
+            self.assertEqual((done.returncode, done.stdout), (5, ""), words)
+            self.assertIn("job.ended", done.stderr)
+
+    def test_what_is_printed_of_several_things_is_one_document(self):
+        good = "command: ['true']\nresources: {cpu: 100m}\nhold: true\n"
+        file = self.file("several.yaml", good + "---\n" + good)
+        jobs = [job["id"] for job in json.loads(self.ok("apply", "-f", file, "-o", "json"))]
+        self.assertEqual(len(jobs), 2)
+        for format, count in (("ndjson", 2), ("name", 2), ("jsonpath=[*].id", 2)):
+            self.assertEqual(len(self.ok("apply", "-f", file, "-o", format).splitlines()), count, format)
+        self.assertEqual(len(json.loads(self.ok("apply", "--dry-run", "-f", file, "-o", "json"))), 2)
+        for words in (["release", *jobs], ["wait", *jobs]):
+            self.assertEqual([job["id"] for job in json.loads(self.ok("job", *words, "-o", "json"))["jobs"]], jobs)
+        self.assertEqual(self.server.cli("apply").returncode, 2)
+
+    def test_log_of_an_array_is_that_of_its_elements(self):
+        array = self.server.submit("sh", "-c", "echo element $TRAINYARD_ARRAY_INDEX", resources={"cpu": "100m"}, array={"count": 3})
+        self.server.wait(array)
+        self.assertEqual(self.ok("job", "logs", array), "".join(f"{array}[{i}]: element {i}\n" for i in range(3)))
+        self.assertEqual(self.ok("job", "logs", f"{array}[1-2]", "--tail", "1"), f"{array}[1]: element 1\n{array}[2]: element 2\n")
+        refused = self.server.cli("job", "logs", "-f", array)
+        self.assertEqual((refused.returncode, refused.stdout), (2, ""))
+        self.assertIn("array", refused.stderr)
+
+    def test_elements_are_cancelled_whether_they_are_made_or_not_and_else_told(self):
+        array = self.server.submit("sleep", "600", resources={"cpu": "100m"}, limits={"grace": "1s"}, array={"count": 9, "max_running": 2})
+        self.addCleanup(lambda: self.server.call("DELETE", f"/api/v1/jobs/{array}"))
+        wait_until(lambda: self.server.job(array)["array"]["started"] == 2, what="two elements")
+        for words in ([f"{array}[4]"], [f"{array}[1-4]", "--yes"]):
+            refused = self.server.cli("job", "preempt", *[word for word in words if word != "--yes"])
+            self.assertEqual((refused.returncode, refused.stdout), (5, ""), refused.stderr)
+            self.assertIn("job.element_not_made", refused.stderr)
+        self.assertEqual(self.server.cli("job", "cancel", f"{array}[9]").returncode, 3)
+        elements = json.loads(self.ok("job", "ls", "--array", array, "-o", "json"))["jobs"]
+        self.assertEqual([job["state"] for job in elements], ["RUNNING", "RUNNING"])
+        self.assertIn(f"job {array} ", self.ok("job", "cancel", f"{array}[1-8]", "--yes"))
+        wait_until(lambda: self.server.job(array)["array"]["cancelled"] == 8, what="the end of those that were cancelled")
+        self.ok("job", "cancel", f"{array}[0]")
+        ended = self.server.wait(array)
+        self.assertEqual((ended["state"], ended["array"]["cancelled"], ended["array"]["created"]), ("FAILED", 9, 9))
+        self.assertEqual(len(json.loads(self.ok("job", "ls", "--array", array, "-o", "json"))["jobs"]), 2, "only those were ever made")
+
+    def test_tail_of_nothing_is_only_what_follows(self):
+        with tempfile.TemporaryDirectory() as directory:
+            gate, out = pathlib.Path(directory) / "gate", pathlib.Path(directory) / "out"
+            job = self.server.submit("sh", "-c", f"i=0; while [ ! -e {gate} ]; do echo tick $i; i=$((i+1)); sleep 0.05; done; exit 3",
+                                     resources={"cpu": "100m"})
+            wait_until(lambda: "tick 3\n" in self.server.logs(job), what="the first lines")
+            self.assertEqual(self.ok("job", "logs", job, "--tail", "0"), "")
+            with open(out, "w", encoding="utf-8") as stream:
+                words = ["--url", self.server.url, "--token-file", self.server.ready["token_file"], "job", "logs", "-f", job, "--tail", "0"]
+                with subprocess.Popen([BIN / "trainyard", *words], stdout=stream) as follower:
+                    wait_until(lambda: "tick" in out.read_text(), what="a line that was followed")
+                    gate.touch()
+                    self.assertEqual(follower.wait(timeout=30), 3)
+            followed, whole = out.read_text().splitlines(), self.server.logs(job).splitlines()
+            self.assertEqual(followed, whole[-len(followed):])
+            self.assertNotIn("tick 3", followed)
 
     def test_deleted_user_is_refused_at_once_and_the_jobs_go_on(self):
         self.ok("user", "create", "eve", "--role", "runner")

@@ -209,6 +209,24 @@ class OutputTest(ShellTest):
         self.assertEqual((done.stdout, done.stderr), ("x\n" * 3, ""))
         self.server.call("DELETE", f"/api/v1/jobs/{followed}")
 
+    def test_output_that_cannot_be_written_is_a_failure_said_once(self):
+        for words, code in (("job ls", 1), ("job ls -o json", 1), ("job ls -w", 1), (f"job get {self.job} -o yaml", 1), ("version", 1),
+                            ("job --help", 1), ("help --markdown", 1), ("top", 1), ("doctor", 1), (f"job logs {self.job}", 125),
+                            (f"job logs -f {self.job}", 125), (f"job wait {self.job}", 125),
+                            ("job submit --follow --cpu 100m -- echo x", 125)):
+            for stream in ("/dev/full", "&-"):
+                with self.subTest(words=words, stream=stream):
+                    done = self.shell(f"trainyard {words} >{stream}")
+                    self.assertEqual((done.returncode, done.stderr.count("cli.output")), (code, 1), done.stderr)
+                    self.assertIn("No space left on device" if stream == "/dev/full" else "Bad file descriptor", done.stderr)
+
+    def test_lost_output_does_not_stop_what_is_done_to_several(self):
+        jobs = [self.server.submit("true", hold=True, resources={"cpu": "100m"}) for _ in range(3)]
+        done = self.shell(f"trainyard job release {' '.join(jobs)} > /dev/full")
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+        for job in jobs:
+            self.assertEqual(self.server.wait(job)["state"], "SUCCEEDED")
+
     def test_data_goes_to_stdout_and_the_rest_to_stderr(self):
         empty = self.run_cli("job", "ls", "--limit", "1", "-o", "jsonpath=.nothing")
         self.assertEqual((empty.stdout, empty.stderr), ("", ""))
@@ -236,7 +254,7 @@ class QuestionTest(ShellTest):
         refused = self.terminal("job", "cancel", *jobs)
         refused.shows(f"cancel 2 jobs: {jobs[0]}, {jobs[1]}? [y/N]")
         refused.keys("n\n")
-        self.assertNotEqual(refused.wait(), 0)
+        self.assertEqual(refused.wait(), 130)
         self.assertNotIn(self.server.job(jobs[0])["state"], ("CANCELLED", "STOPPING"))
         silent = self.terminal("--no-input", "job", "cancel", *jobs)
         self.assertEqual(silent.wait(), 2)

@@ -95,11 +95,17 @@ class UsageErrorTest(unittest.TestCase):
         self.check(["job"], "a command is missing, one of submit, ls")
         self.check([], "trainyard demo")
 
+    def test_bytes_that_are_no_text_are_refused_before_they_become_others(self):
+        self.check(["job", "submit", "--", "echo", "a\udcff"], "no UTF-8", "command: \"a\\xff\"", "trainyard job submit --help")
+        self.check(["job", "submit", "--name", "\udcc3", "--", "true"], "no UTF-8", "--name: \"\\xc3\"")
+
     def test_values_out_of_range_are_refused(self):
         self.check(["up", "--port", "65536"], "--port", "between 0 and 65535")
         self.check(["up", "--lease", "soon"], "--lease", "soon")
         self.check(["up", "--cpus", "two"], "--cpus", "two")
         self.check(["job", "ls", "--limit", "0"], "--limit")
+        self.check(["job", "logs", "7", "--tail", "1000001"], "--tail", "between 0 and 1000000")
+        self.check(["apply"], "trainyard apply -f jobs.yaml", "trainyard apply --help")
         self.check(["-o", "xml", "version"], "table, wide, json, yaml")
         self.check(["job", "submit"], "trainyard job submit -- echo hello")
         self.check(["job", "cancel", "1-"], "cli.selector", "@running")

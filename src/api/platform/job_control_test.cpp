@@ -134,7 +134,7 @@ TEST_F(JobControlTest, elements_of_an_array_are_cancelled_by_their_indices) {
   submit(R"(,"array":{"count":10},"hold":true)");
   EXPECT_EQ(call("POST", "/api/v1/jobs/1/cancel", R"({"elements":"3-1"})").status, 400);
   EXPECT_EQ(call("POST", "/api/v1/jobs/1/cancel", R"({"elements":"many"})").status, 400);
-  EXPECT_EQ(call("POST", "/api/v1/jobs/1/cancel", R"({"elements":"4-10"})").status, 400);
+  EXPECT_EQ(call("POST", "/api/v1/jobs/1/cancel", R"({"elements":"4-10"})").status, 404);
   EXPECT_EQ(call("POST", "/api/v1/jobs/1/cancel", R"({"elements":"4-9","reason":"enough"})").status, 202);
   EXPECT_EQ(call("POST", "/api/v1/jobs/1/cancel", R"({"elements":"0"})").status, 202);
   EXPECT_EQ(json("POST", "/api/v1/jobs/1/release")["array"]["cancelled"].as_int().value(), 1) << "the others when their turn comes";

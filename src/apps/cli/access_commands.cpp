@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "apps/cli/arguments.h"
-#include "apps/cli/command_line.h"
+#include "apps/cli/gathered_items.h"
 #include "apps/cli/resources.h"
 #include "base/file.h"
 
@@ -46,16 +46,18 @@ void delete_users(CommandContext& context, const Arguments& arguments) {
   const Result<client::ApiClient*> api = context.api();
   if (!api.ok()) return context.fail(api.error());
   int worst = kOk;
+  GatheredItems answers(context, users_view().plural, names.size() > 1);
   for (const std::string& name : names) {
     const Result<Document> gone = (*api)->remove(user_path(name));
     if (gone.ok()) {
-      print_item(context, Document::object({{"name", name}, {"deleted", true}}), users_view(),
-                 [&name](const Document&) { return fmt::format("user {} deleted\n", name); });
+      answers.add(Document::object({{"name", name}, {"deleted", true}}), users_view(),
+                  [&name](const Document&) { return fmt::format("user {} deleted\n", name); });
     } else {
       context.fail(gone.error());
       worst = std::max(worst, context.exit_code);
     }
   }
+  answers.finish();
   context.exit_code = worst;
 }
 
@@ -135,16 +137,18 @@ void revoke_tokens(CommandContext& context, const Arguments& arguments) {
   const Result<client::ApiClient*> api = context.api();
   if (!api.ok()) return context.fail(api.error());
   int worst = kOk;
+  GatheredItems answers(context, tokens_view().plural, ids.size() > 1);
   for (const std::string& id : ids) {
     const Result<Document> gone = (*api)->remove("/api/v1/tokens/" + net::percent_encode(id));
     if (gone.ok()) {
-      print_item(context, Document::object({{"id", id}, {"revoked", true}}), tokens_view(),
-                 [&id](const Document&) { return fmt::format("token {} revoked\n", id); });
+      answers.add(Document::object({{"id", id}, {"revoked", true}}), tokens_view(),
+                  [&id](const Document&) { return fmt::format("token {} revoked\n", id); });
     } else {
       context.fail(gone.error());
       worst = std::max(worst, context.exit_code);
     }
   }
+  answers.finish();
   context.exit_code = worst;
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "apps/cli/arguments.h"
+#include "apps/cli/gathered_items.h"
 #include "apps/cli/job_submit.h"
 #include "apps/cli/resources.h"
 #include "apps/cli/yaml_documents.h"
@@ -69,7 +70,18 @@ Result<std::vector<Document>> check_all(CommandContext& context, const std::vect
   return plans;
 }
 
+void show_plans(const CommandContext& context, const std::vector<Document>& plans, bool several) {
+  GatheredItems shown(context, "", several);
+  for (const Document& plan : plans) shown.add_plain(plan, plan_text);
+  shown.finish();
+}
+
 void apply(CommandContext& context, const Arguments& arguments) {
+  if (!arguments.given("file")) {
+    return context.fail(invalid_argument("cli.usage",
+                                         "name what is to be applied: trainyard apply -f jobs.yaml, or -f - for standard input",
+                                         full_name(arguments.command()) + " --help"));
+  }
   const Duration patience = reconnect_time(context, arguments);
   const Result<std::vector<Piece>> pieces = read_pieces(context, arguments.all("file"));
   if (!pieces.ok()) return context.fail(pieces.error());
@@ -77,15 +89,19 @@ void apply(CommandContext& context, const Arguments& arguments) {
   if (dry_run || pieces->size() > 1) {
     const Result<std::vector<Document>> plans = check_all(context, *pieces, patience);
     if (!plans.ok()) return context.fail(plans.error());
-    for (std::size_t i = 0; dry_run && i < plans->size(); ++i) print(context, (*plans)[i], plan_text);
-    if (dry_run) return;
+    if (dry_run) return show_plans(context, *plans, pieces->size() > 1);
   }
+  GatheredItems answers(context, "", pieces->size() > 1);
   for (const Piece& piece : *pieces) {
-    const Result<Document> made = send(context, piece, false, patience);
-    if (!made.ok()) return context.fail(made.error());
-    print_item(context, *made, piece.is_workflow ? workflows_view() : jobs_view(),
-               [&piece](const Document& shown) { return applied_line(piece, shown); });
+    Result<Document> made = send(context, piece, false, patience);
+    if (!made.ok()) {
+      context.fail(made.error());
+      break;
+    }
+    answers.add(std::move(made).value(), piece.is_workflow ? workflows_view() : jobs_view(),
+                [&piece](const Document& shown) { return applied_line(piece, shown); });
   }
+  answers.finish();
 }
 
 const ResourceView& starts_view() {
@@ -151,7 +167,7 @@ std::vector<CommandSpec> apply_commands() {
        .summary = "Submit every document of YAML files",
        .description = "A file may hold several documents, split by `---`: jobs, and workflows (documents with `workflow:`). All are "
                       "checked before the first is "
-                      "submitted. Each apply submits anew.",
+                      "submitted. Each apply submits anew. Of several documents -o json and yaml print one list.",
        .options = {{.name = "file",
                     .letter = 'f',
                     .value = "FILE",

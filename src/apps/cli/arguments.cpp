@@ -9,6 +9,7 @@
 #include "apps/cli/json_path.h"
 #include "base/check.h"
 #include "base/describe.h"
+#include "base/document.h"
 
 namespace trainyard::apps {
 namespace {
@@ -57,8 +58,21 @@ std::vector<std::string> names_below(std::span<const CommandSpec> tree, const Co
   return names;
 }
 
+/// Bytes that are no UTF-8 would reach the server as other ones. Files may have any name.
+Result<void> check_text(const CommandSpec& command, std::string_view what, const std::string& value, Names names) {
+  const Result<Document> sent = parse_json(to_json(Document(value)));
+  if (names == Names::kFile || names == Names::kDirectory || (sent.ok() && sent->text() == value)) return {};
+  std::string shown;
+  for (const char letter : value) {
+    const auto byte = static_cast<unsigned char>(letter);
+    shown += byte >= 0x20 && byte < 0x7F ? std::string(1, letter) : fmt::format("\\x{:02x}", byte);
+  }
+  return usage(command, fmt::format("what is given is no UTF-8 and cannot be sent as it is: {}: \"{}\"", what, shown));
+}
+
 Result<void> check_value(const CommandSpec& command, const OptionSpec& option, const std::string& value) {
   const std::string name = "--" + option.name;
+  TRY(check_text(command, name, value, option.names));
   if (option.type == ValueType::kOutput) {
     if (is_output_format(value)) return {};
     return usage(command, fmt::format("{} is one of {}{}: {}", name, option.doc, suggestion(value, option.choices), value));
@@ -199,7 +213,10 @@ class LineParser {
         return usage(*command_, fmt::format("an argument is missing: {}", argument.name));
       }
       const std::size_t end = argument.repeated ? positional_.size() : std::min(next + 1, positional_.size());
-      for (; next < end; ++next) arguments.add(argument.name, positional_[next]);
+      for (; next < end; ++next) {
+        TRY(check_text(*command_, argument.name, positional_[next], argument.names));
+        arguments.add(argument.name, positional_[next]);
+      }
     }
     if (next < positional_.size()) {
       return usage(*command_, fmt::format("there is a word too many for `{}`: {}", full_name(*command_), positional_[next]));

@@ -35,6 +35,14 @@ std::string refusal(const std::vector<std::string>& words) {
   return line.ok() ? "accepted" : line.error().message;
 }
 
+TEST(CommandLine, text_that_is_no_utf8_is_refused_but_for_names_of_files) {
+  EXPECT_NE(refusal({"job", "submit", "echo", "a\xff"}).find("command: \"a\\xff\""), std::string::npos)
+      << refusal({"job", "submit", "echo", "a\xff"});
+  EXPECT_NE(refusal({"job", "submit", "-l", "k=\xc3", "x"}).find("--label: \"k=\\xc3\""), std::string::npos);
+  EXPECT_EQ(refusal({"job", "submit", "gr\xc3\xbc\xc3\x9f", "\xef\xbf\xbd", "a\tb"}), "accepted");
+  EXPECT_EQ(refusal({"job", "submit", "--token-file", "/tmp/\xff", "x"}), "accepted");
+}
+
 TEST(CommandLine, options_and_arguments_may_be_mixed) {
   const Result<ParsedLine> line =
       parse({"-q", "job", "submit", "-n5", "sh", "--label=a=b", "-l", "c=d", "-w", "-o", "json", "--", "-c", "--number"});

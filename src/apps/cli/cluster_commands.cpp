@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apps/cli/arguments.h"
+#include "apps/cli/gathered_items.h"
 #include "apps/cli/job_submit.h"
 #include "apps/cli/resources.h"
 #include "apps/cli/top.h"
@@ -14,8 +15,11 @@ namespace {
 constexpr std::int64_t kAll = 100'000;
 
 void show_list(CommandContext& context, const Arguments& arguments, const std::string& target, const ResourceView& view) {
-  if (arguments.given("watch"))
-    return context.fail(watch_list(context, {target, "", &view, kAll, false}, reconnect_time(context, arguments)));
+  if (arguments.given("watch")) {
+    const Result<void> watched = watch_list(context, {target, "", &view, kAll, false}, reconnect_time(context, arguments));
+    if (!watched.ok()) context.fail(watched.error());
+    return;
+  }
   const Result<client::ApiClient*> api = context.api();
   const Result<Document> page = api.ok() ? fetch_list(**api, target, view.plural, kAll) : Result<Document>(api.error());
   if (!page.ok()) return context.fail(page.error());
@@ -36,17 +40,20 @@ void post_to_each(CommandContext& context, const Arguments& arguments, const std
   const Result<client::ApiClient*> api = context.api();
   if (!api.ok()) return context.fail(api.error());
   int worst = kOk;
-  for (const std::string& name : arguments.all("name")) {
+  const std::vector<std::string> names = arguments.all("name");
+  GatheredItems answers(context, view.plural, names.size() > 1);
+  for (const std::string& name : names) {
     const Result<Document> answer = (*api)->post(collection + "/" + net::percent_encode(name) + "/" + verb, body);
     if (answer.ok()) {
       Document shown = *answer;
       if (shown[view.id].is_null()) shown.set(view.id, name);
-      print_item(context, shown, view, [&](const Document&) { return fmt::format("{} {}: {}\n", view.noun, name, verb); });
+      answers.add(std::move(shown), view, [&](const Document&) { return fmt::format("{} {}: {}\n", view.noun, name, verb); });
     } else {
       context.fail(answer.error());
       worst = std::max(worst, context.exit_code);
     }
   }
+  answers.finish();
   context.exit_code = worst;
 }
 

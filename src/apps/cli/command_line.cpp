@@ -9,7 +9,9 @@
 #include <cstdio>
 
 #include "apps/programs.h"
+#include "base/describe.h"
 #include "base/file.h"
+#include "base/time.h"
 
 namespace trainyard::apps {
 namespace {
@@ -30,6 +32,7 @@ int exit_code_of(Category category) {
     case Category::kPermissionDenied:
       return kAuthentication;
     case Category::kAlreadyExists:
+    case Category::kFailedPrecondition:
     case Category::kAborted:
       return kConflict;
     case Category::kUnavailable:
@@ -39,7 +42,6 @@ int exit_code_of(Category category) {
       return kQuota;
     case Category::kCancelled:
       return kInterrupted;
-    case Category::kFailedPrecondition:
     case Category::kUnknown:
     case Category::kUnimplemented:
     case Category::kInternal:
@@ -77,7 +79,6 @@ void CommandContext::fail(const Error& error) {
   };
   const Document nothing;
   const Document& problem = api_ && api_->last_problem()["code"].text() == error.id ? api_->last_problem() : nothing;
-  std::fflush(stdout);
   fmt::print(stderr, "{}", error_report(error, problem, last_source_, read));
   exit_code = exit_code_of(error.category);
 }
@@ -117,6 +118,14 @@ Result<void> confirm(const CommandContext& context, bool yes, const std::string&
   const bool answered = std::fgets(answer.data(), static_cast<int>(answer.size()), stdin) != nullptr;
   if (answered && (answer[0] == 'y' || answer[0] == 'Y')) return {};
   return Error{Category::kCancelled, "cli.declined", "nothing was done", {}, {}};
+}
+
+Result<std::string> moment(const std::string& text) {
+  if (text.empty() || parse_rfc3339(text).ok()) return text;
+  const Result<Duration> ago = parse_duration(text);
+  if (!ago.ok())
+    return invalid_argument("cli.usage", fmt::format("a moment is a time as 2026-01-02T03:04:05Z, or how long ago as 10m: {}", text));
+  return to_rfc3339(SystemClock().now() - *ago);
 }
 
 Result<Document> fetch_list(client::ApiClient& api, const std::string& target, const std::string& plural, std::int64_t limit) {

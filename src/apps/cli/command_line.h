@@ -14,6 +14,8 @@
 
 namespace trainyard::apps {
 
+/// The one table from what went wrong to the exit code that says so. An answer without a category gets that of its HTTP status first, with
+/// the same code in the end.
 int exit_code_of(Category category);
 
 /// What every command can reach: the server it was told of and how to print. Made once in main.
@@ -60,6 +62,9 @@ void print(const CommandContext& context, const Document& document, const std::f
 /// Asks on the terminal, if there is one and --no-input was not given; `yes` answers at once. Otherwise an error that names --yes. Errors:
 /// INVALID_ARGUMENT "cli.confirm"; CANCELLED "cli.declined".
 Result<void> confirm(const CommandContext& context, bool yes, const std::string& question);
+
+/// "10m" becomes the time ten minutes ago; a time and an empty text stay as they are. Errors: INVALID_ARGUMENT "cli.usage".
+Result<std::string> moment(const std::string& text);
 
 /// Fetches a list page by page until `limit` items are there. The answer is one page with all of them and, when there are more, the
 /// `next_cursor` behind them. `target` may have a query.

@@ -2,21 +2,40 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "apps/cli/doctor.h"
+#include "net/http.h"
 
 namespace trainyard::apps {
 namespace {
 
+constexpr int kCategories = static_cast<int>(Category::kUnauthenticated) + 1;
+
 TEST(ExitCode, every_category_has_the_documented_one) {
-  EXPECT_EQ(exit_code_of(Category::kInvalidArgument), 2);
-  EXPECT_EQ(exit_code_of(Category::kNotFound), 3);
-  EXPECT_EQ(exit_code_of(Category::kUnauthenticated), 4);
-  EXPECT_EQ(exit_code_of(Category::kPermissionDenied), 4);
-  EXPECT_EQ(exit_code_of(Category::kAlreadyExists), 5);
-  EXPECT_EQ(exit_code_of(Category::kUnavailable), 6);
-  EXPECT_EQ(exit_code_of(Category::kDeadlineExceeded), 6);
-  EXPECT_EQ(exit_code_of(Category::kResourceExhausted), 7);
-  EXPECT_EQ(exit_code_of(Category::kInternal), 1);
+  const std::map<Category, int> documented{
+      {Category::kCancelled, 130},      {Category::kUnknown, 1},           {Category::kInvalidArgument, 2},
+      {Category::kDeadlineExceeded, 6}, {Category::kNotFound, 3},          {Category::kAlreadyExists, 5},
+      {Category::kPermissionDenied, 4}, {Category::kResourceExhausted, 7}, {Category::kFailedPrecondition, 5},
+      {Category::kAborted, 5},          {Category::kOutOfRange, 2},        {Category::kUnimplemented, 1},
+      {Category::kInternal, 1},         {Category::kUnavailable, 6},       {Category::kDataLoss, 1},
+      {Category::kUnauthenticated, 4}};
+  ASSERT_EQ(documented.size(), static_cast<std::size_t>(kCategories));
+  for (const auto& [category, code] : documented) EXPECT_EQ(exit_code_of(category), code) << name_of(category);
+}
+
+TEST(ExitCode, answer_without_a_category_has_the_code_of_its_status) {
+  const auto code_of_status = [](int status) { return exit_code_of(client::error_from_response({.status = status}).category); };
+  for (int i = 0; i < kCategories; ++i) {
+    const auto category = static_cast<Category>(i);
+    EXPECT_EQ(code_of_status(net::http_status_of(category)), exit_code_of(category)) << name_of(category);
+  }
+  EXPECT_EQ(code_of_status(412), kConflict);
+  EXPECT_EQ(code_of_status(428), kConflict);
+  EXPECT_EQ(code_of_status(410), kNotFound);
+  EXPECT_EQ(code_of_status(408), kUnavailable);
+  EXPECT_EQ(code_of_status(413), kUsage);
+  EXPECT_EQ(code_of_status(500), kFailed);
 }
 
 TEST(Query, takes_what_is_not_empty_and_escapes_it) {

@@ -55,7 +55,7 @@ std::string_view meaning_of(ExitCode code) {
     case kOk:
       return "It worked.";
     case kFailed:
-      return "A job or check failed, or the server could not do it.";
+      return "A job or check failed, the server could not do it, or the output could not be written.";
     case kUsage:
       return "The command line or the file given is wrong.";
     case kNotFound:
@@ -71,7 +71,7 @@ std::string_view meaning_of(ExitCode code) {
     case kOwnFailure:
       return "The command itself failed; any other code is the job's own.";
     case kInterrupted:
-      return "It was interrupted (SIGINT); jobs go on.";
+      return "It was interrupted (SIGINT; jobs go on), or its question was answered with no.";
   }
   return "";
 }

@@ -117,6 +117,15 @@ TEST_F(CommandsTest, waiting_returns_the_code_of_the_job) {
   EXPECT_EQ(run.out, "job 7 FAILED: so\n");
 }
 
+TEST_F(CommandsTest, wait_for_several_is_one_document_for_programs) {
+  platform_.answer("GET", "/api/v1/jobs/{id}", R"({"id":"7","state":"SUCCEEDED"})");
+  const CliRun run = cli({"job", "wait", "7,8", "-o", "json"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  ASSERT_TRUE(parse_json(run.out).ok()) << run.out;
+  EXPECT_EQ(parse_json(run.out).value()["jobs"].items().size(), 2U);
+  EXPECT_EQ(cli({"job", "wait", "7,8", "-o", "jsonpath=.jobs[*].state"}).out, "SUCCEEDED\nSUCCEEDED\n");
+}
+
 TEST_F(CommandsTest, time_limit_of_a_wait_is_an_own_failure) {
   platform_.answer("GET", "/api/v1/jobs/{id}", R"({"id":"7","state":"RUNNING"})");
   const CliRun run = cli({"job", "wait", "7", "--timeout", "1ms"});
@@ -151,9 +160,11 @@ TEST_F(CommandsTest, explanation_is_told_in_sentences) {
   platform_.answer("GET", "/api/v1/jobs/{id}/explain",
                    R"({"state":"QUEUED","code":"WaitingForQuota","text":"The queue is full.","position":3,
                                                           "fix":[{"dimension":"cpu","from":"8","to":"4","text":"4 cpu"}]})");
-  EXPECT_EQ(
-      cli({"job", "explain", "7"}).out,
-      "QUEUED: WaitingForQuota: The queue is full.\nPosition in the queue: 3.\nAny one of these would start it now:\n  cpu       4 cpu\n");
+  platform_.answer("GET", "/api/v1/jobs/{id}/explain", R"({"state":"QUEUED","code":"Planned","text":"Soon.","position":0})");
+  EXPECT_EQ(cli({"job", "explain", "7"}).out,
+            "QUEUED: WaitingForQuota: The queue is full.\n3 jobs are before it in its queue.\nAny one of these would start it now:\n  cpu  "
+            "     4 cpu\n");
+  EXPECT_EQ(cli({"job", "explain", "8"}).out, "QUEUED: Planned: Soon.\nIt is the first in its queue.\n");
 }
 
 TEST_F(CommandsTest, can_i_answers_with_its_exit_code) {
@@ -194,9 +205,10 @@ TEST_F(CommandsTest, one_picture_of_top_is_printed_off_a_terminal) {
 }
 
 TEST_F(CommandsTest, refusals_have_the_documented_codes) {
-  const std::pair<Category, int> codes[] = {
-      {Category::kInvalidArgument, 2}, {Category::kNotFound, 3},    {Category::kPermissionDenied, 4}, {Category::kUnauthenticated, 4},
-      {Category::kAlreadyExists, 5},   {Category::kUnavailable, 6}, {Category::kResourceExhausted, 7}};
+  const std::pair<Category, int> codes[] = {{Category::kInvalidArgument, 2},  {Category::kNotFound, 3},
+                                            {Category::kPermissionDenied, 4}, {Category::kUnauthenticated, 4},
+                                            {Category::kAlreadyExists, 5},    {Category::kFailedPrecondition, 5},
+                                            {Category::kUnavailable, 6},      {Category::kResourceExhausted, 7}};
   for (const auto& [category, code] : codes) platform_.refuse("GET", "/api/v1/nodes", Error{category, "some.id", "refused", {}, {}});
   for (const auto& [category, code] : codes) EXPECT_EQ(cli({"node", "ls"}).code, code) << name_of(category);
 }

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "apps/cli/demo_keeper.h"
 #include "apps/cli/demo_report.h"
@@ -17,6 +18,11 @@
 
 namespace trainyard::apps {
 namespace {
+
+template <typename... Values>
+void say(fmt::format_string<Values...> text, Values&&... values) {
+  write_out(stdout, fmt::format(text, std::forward<Values>(values)...));
+}
 
 constexpr std::size_t kPipelineMax = std::size_t{1} << 20;
 constexpr std::size_t kLogLines = 20;
@@ -108,8 +114,7 @@ Result<Document> Demo::start_and_watch() {
   TRY(signals_.start([this](int) { keeper_->begin_stop(); }));
   ASSIGN_OR_RETURN(address_, keeper_->wait_until_ready());
   startup_seconds_ = since_begin();
-  fmt::print("server ready at {} after {:.2f} s, data in {}\n", address_.url, startup_seconds_, keeper_->data());
-  std::fflush(stdout);
+  say("server ready at {} after {:.2f} s, data in {}\n", address_.url, startup_seconds_, keeper_->data());
   ASSIGN_OR_RETURN(api_, client::make_api_client(address_));
   ASSIGN_OR_RETURN(const std::string id, choose(pipeline));
   return watch_workflow(*api_, id, {style_of_output(), [this] { return reason_to_end(); }});
@@ -118,8 +123,7 @@ Result<Document> Demo::start_and_watch() {
 Result<std::string> Demo::choose(const Pipeline& pipeline) {
   ASSIGN_OR_RETURN(const Document page, api_->get("/api/v1/workflows"));
   const RunChoice choice = choose_run(page, pipeline.workflow, options_.fresh);
-  if (!choice.note.empty()) fmt::print("{}\n", choice.note);
-  std::fflush(stdout);
+  if (!choice.note.empty()) say("{}\n", choice.note);
   if (choice.kind != RunChoice::Kind::kStart) {
     whole_run_ = false;
     return choice.id;
@@ -155,11 +159,9 @@ std::optional<Error> Demo::reason_to_end() const {
 
 void Demo::report_run(const Document& run) {
   const bool held = run["state"].text() == "SUCCEEDED";
-  fmt::print("\nworkflow {} run {}\n{}\n", run["workflow"].text(), run["id"].text(),
-             demo_table(run, {seconds_, startup_seconds_, whole_run_}));
+  say("\nworkflow {} run {}\n{}\n", run["workflow"].text(), run["id"].text(), demo_table(run, {seconds_, startup_seconds_, whole_run_}));
   const std::string headline = demo_headline(run);
-  fmt::print("{} in {:.1f} s{}{}\n", run["state"].text(), seconds_, headline.empty() ? "" : ": ", headline);
-  std::fflush(stdout);
+  say("{} in {:.1f} s{}{}\n", run["state"].text(), seconds_, headline.empty() ? "" : ": ", headline);
   context_.exit_code = held ? kOk : kFailed;
   if (!held) report_failure(run);
 }
@@ -195,6 +197,8 @@ void Demo::report_error(const Error& error, Document& summary) {
   summary.set("steps", Document::array());
   if (signal == 0) {
     context_.fail(error);
+    // Whatever stands in the way of a demo on this machine is a check that failed: it has no code of its own.
+    if (context_.exit_code == kConflict) context_.exit_code = kFailed;
   } else {
     context_.exit_code = 128 + signal;
   }
@@ -207,8 +211,7 @@ void Demo::finish(const Document* run) {
   if (keep) return print_ways_on(run);
   if (!keeper_) return;
   if (signal != 0) {
-    fmt::print("\ninterrupted by SIG{}: the jobs and the server are ended, a second signal does not wait for it\n", ::sigabbrev_np(signal));
-    std::fflush(stdout);
+    say("\ninterrupted by SIG{}: the jobs and the server are ended, a second signal does not wait for it\n", ::sigabbrev_np(signal));
   }
   const std::string data = keeper_->data();
   const Result<void> stopped = keeper_->stop();
@@ -218,9 +221,9 @@ void Demo::finish(const Document* run) {
     if (code != kOk) context_.exit_code = code;
   }
   if (signal != 0) {
-    fmt::print("interrupted after {:.1f} s; {}\n", seconds_,
-               keeper_->temporary() ? "nothing is left of it"
-                                    : fmt::format("go on with: {} demo --data {}", shell_word(own_path().string()), shell_word(data)));
+    say("interrupted after {:.1f} s; {}\n", seconds_,
+        keeper_->temporary() ? "nothing is left of it"
+                             : fmt::format("go on with: {} demo --data {}", shell_word(own_path().string()), shell_word(data)));
   } else if (run != nullptr) {
     print_ways_on(run);
   }
@@ -231,23 +234,22 @@ void Demo::print_ways_on(const Document* run) const {
   WaysOn ways{program, address_, (*run)["id"].text(), "", ""};
   find_served_model(*run, ways);
   if (options_.keep) {
-    fmt::print("\nThe server keeps running:\n  platform      {}\n", address_.url);
-    if (!ways.model_url.empty()) fmt::print("  model server  {}\n", ways.model_url);
-    fmt::print("\nLook further:\n{}", commands_to_look_further(ways));
+    say("\nThe server keeps running:\n  platform      {}\n", address_.url);
+    if (!ways.model_url.empty()) say("  model server  {}\n", ways.model_url);
+    say("\nLook further:\n{}", commands_to_look_further(ways));
     return;
   }
   if (keeper_->temporary()) {
-    fmt::print("\nThe server is stopped and its directory removed. `{} demo --keep` leaves them, with these commands to look further:\n",
-               program);
+    say("\nThe server is stopped and its directory removed. `{} demo --keep` leaves them, with these commands to look further:\n", program);
     ways.address = {"URL", "TOKEN_FILE"};
     ways.program = "trainyard";
     if (!ways.model_url.empty()) ways.model_url = "MODEL_URL";
   } else {
-    fmt::print("\nThe server is stopped. `{} up --data {} --port 0` starts it again, for these commands to look further:\n", program,
-               shell_word(keeper_->data()));
+    say("\nThe server is stopped. `{} up --data {} --port 0` starts it again, for these commands to look further:\n", program,
+        shell_word(keeper_->data()));
     ways.model_url.clear();
   }
-  fmt::print("{}", commands_to_look_further(ways));
+  say("{}", commands_to_look_further(ways));
 }
 
 }  // namespace

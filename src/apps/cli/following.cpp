@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <utility>
 
 #include "apps/cli/outage.h"
 #include "apps/cli/signal_watch.h"
@@ -16,11 +17,12 @@ namespace {
 /// How long the server keeps one question about the end of a job open.
 constexpr std::int64_t kLongPollSeconds = 30;
 
-std::string log_target(const LogRequest& request, bool resumes) {
+/// `skips` asks for as little as there can be of what is there: only where it ends is wanted.
+std::string log_target(const LogRequest& request, bool resumes, bool skips) {
   Query query;
-  query.add("follow", request.follow ? "1" : "0").add("rank", request.rank).add("attempt", request.attempt);
+  query.add("follow", request.follow && !skips ? "1" : "0").add("rank", request.rank).add("attempt", request.attempt);
   // Where to begin is said once: after that the position does.
-  if (!resumes) query.add("since", request.since).add("tail", request.tail);
+  if (!resumes) query.add("since", request.since).add("tail", skips ? "1" : request.tail);
   return "/api/v1/jobs/" + net::percent_encode(request.job) + "/logs" + query.text();
 }
 
@@ -30,30 +32,36 @@ Result<LogEnd> follow_log(CommandContext& context, const LogRequest& request, Lo
   Outage outage(patience);
   Result<client::ApiClient*> api = context.api();
   std::string position;
+  bool skips = request.tail == "0";
   for (;;) {
     std::optional<LogEnd> end;
+    const std::string begun_at = position;
     const auto on_event = [&](const std::string& id, const std::string& event, const std::string& data) {
       outage.heard();
       const Result<Document> value = parse_json(data);
       if (!value.ok()) return true;
-      if (event == "end") {
-        end = LogEnd{(*value)["state"].text(), (*value)["exit_code"]};
-        return false;
-      }
-      if (event == "log") printer.take(*value);
-      position = id;
-      return true;
+      if (event == "log" && !skips) printer.take(*value);
+      if (event != "end" || skips) position = id;
+      if (event == "end" || is_lost(stdout)) end = LogEnd{(*value)["state"].text(), (*value)["exit_code"]};
+      return !end;
     };
     Result<void> followed = api.ok() ? Result<void>() : Result<void>(api.error());
     if (api.ok()) {
       // The first failure comes back here: this loop says that the server is away and may find it at another address.
       client::FollowSettings settings{.last_event_id = position};
       settings.give_up_after = std::chrono::milliseconds(0);
-      followed = (*api)->follow(log_target(request, !position.empty()), on_event, settings);
+      followed = (*api)->follow(log_target(request, !position.empty(), skips), on_event, settings);
     }
+    // What was there is passed over: the same again from here on.
+    if (end && std::exchange(skips, false) && request.follow) continue;
     if (end) {
       printer.finish();
       return *std::move(end);
+    }
+    // A connection that brought something and broke is made anew without a word; only one that cannot be made is an outage.
+    if (position != begun_at) {
+      api = context.reconnect();
+      continue;
     }
     const Error cause = followed.ok() ? unavailable("net.closed", "the server ended the stream") : followed.error();
     if (!outage.wait_after(cause)) return cause;

@@ -16,10 +16,10 @@ struct LogRequest {
   std::string rank;     ///< Empty: all.
   std::string attempt;  ///< Empty: the current one and those that follow.
   std::string since;    ///< RFC 3339 or a duration; empty: from the start.
-  std::string tail;     ///< Lines; empty: all.
+  std::string tail;     ///< Lines; empty: all; "0": only what is written from now on.
 };
 
-/// How a job was when its log ended.
+/// How a job was when its log ended; without a state when the output was lost before that.
 struct LogEnd {
   std::string state;
   Document exit_code;

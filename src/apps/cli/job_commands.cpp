@@ -4,6 +4,8 @@
 
 #include "apps/cli/arguments.h"
 #include "apps/cli/following.h"
+#include "apps/cli/gathered_items.h"
+#include "apps/cli/job_logs.h"
 #include "apps/cli/job_submit.h"
 #include "apps/cli/resources.h"
 #include "apps/cli/selectors.h"
@@ -44,15 +46,6 @@ Result<std::string> state_filter(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(states, ","));
 }
 
-/// "10m" -> ten minutes ago; a time stays as it is.
-Result<std::string> moment(const std::string& text) {
-  if (text.empty() || parse_rfc3339(text).ok()) return text;
-  const Result<Duration> ago = parse_duration(text);
-  if (!ago.ok())
-    return invalid_argument("cli.usage", fmt::format("a moment is a time as 2026-01-02T03:04:05Z, or how long ago as 10m: {}", text));
-  return to_rfc3339(SystemClock().now() - *ago);
-}
-
 Result<std::string> list_target(const CommandContext& context, const Arguments& arguments) {
   Query query;
   ASSIGN_OR_RETURN(const std::string states, state_filter(arguments.all("state")));
@@ -68,7 +61,10 @@ Result<std::string> list_target(const CommandContext& context, const Arguments& 
 void show_jobs(CommandContext& context, const Arguments& arguments, const std::string& target) {
   const std::int64_t limit = arguments.number("limit");
   if (arguments.given("watch")) {
-    return context.fail(watch_list(context, {target, "/api/v1/jobs", &jobs_view(), limit, true}, reconnect_time(context, arguments)));
+    const Result<void> watched =
+        watch_list(context, {target, "/api/v1/jobs", &jobs_view(), limit, true}, reconnect_time(context, arguments));
+    if (!watched.ok()) context.fail(watched.error());
+    return;
   }
   // People and scripts that want names need a part of each job only; other formats show all of it.
   const bool names_only = context.output.quiet || context.output.format == "name";
@@ -93,19 +89,19 @@ void list_live(CommandContext& context, const Arguments& arguments) {
 }
 
 /// Runs `act` with a connection and the one selected job.
-void with_job(CommandContext& context, const Arguments& arguments, bool returns_code,
+void with_job(CommandContext& context, const Arguments& arguments,
               const std::function<Result<void>(client::ApiClient&, const std::string&)>& act) {
   const std::string selector = arguments.given("job") ? arguments.text("job") : "last";
   const Result<client::ApiClient*> api = context.api();
   const Result<std::string> id = api.ok() ? resolve_job(**api, selector) : Result<std::string>(api.error());
   const Result<void> done = id.ok() ? act(**api, *id) : Result<void>(id.error());
-  if (!done.ok()) returns_code ? context.fail_own(done.error()) : context.fail(done.error());
+  if (!done.ok()) context.fail(done.error());
 }
 
 std::string spec_text(const Document& spec) { return to_yaml(spec); }
 
 void get(CommandContext& context, const Arguments& arguments) {
-  with_job(context, arguments, false, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
+  with_job(context, arguments, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
     if (arguments.given("watch")) return watch_job(context, id, to_yaml, reconnect_time(context, arguments));
     ASSIGN_OR_RETURN(const Document job, api.get("/api/v1/jobs/" + id));
     if (arguments.given("spec")) {
@@ -125,7 +121,11 @@ std::string explanation_text(const Document& shown) {
   if (const Document* start = shown.find("planned_start")) {
     text += fmt::format("Expected to start about {}, if others run as long as their users' last jobs.\n", start->text());
   }
-  if (const Document* position = shown.find("position")) text += fmt::format("Position in the queue: {}.\n", cell("", *position));
+  if (const Result<std::int64_t> before = shown["position"].as_int(); before.ok()) {
+    text += *before == 0   ? "It is the first in its queue.\n"
+            : *before == 1 ? "One job is before it in its queue.\n"
+                           : fmt::format("{} jobs are before it in its queue.\n", *before);
+  }
   std::string fixes;
   for (const Document& fix : shown["fix"].items()) {
     if (fix.find("to") != nullptr) fixes += fmt::format("  {:<9} {}\n", fix["dimension"].text(), fix["text"].text());
@@ -136,7 +136,7 @@ std::string explanation_text(const Document& shown) {
 }
 
 void explain(CommandContext& context, const Arguments& arguments) {
-  with_job(context, arguments, false, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
+  with_job(context, arguments, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
     ASSIGN_OR_RETURN(const Document reason, api.get("/api/v1/jobs/" + id + "/explain"));
     print(context, reason, explanation_text);
     return {};
@@ -144,7 +144,7 @@ void explain(CommandContext& context, const Arguments& arguments) {
 }
 
 void attempts(CommandContext& context, const Arguments& arguments) {
-  with_job(context, arguments, false, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
+  with_job(context, arguments, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
     ASSIGN_OR_RETURN(const Document page, api.get("/api/v1/jobs/" + id + "/attempts"));
     print_list(context, page, attempts_view());
     return {};
@@ -167,39 +167,19 @@ Result<void> follow_events(CommandContext& context, client::ApiClient& api, cons
                                  : header ? rows.next(*event)
                                           : rows.first({&*event}, true);
         header = true;
-        write_out(stdout, text);
-        return !is_ended((*event)["values"]["state"].text());
+        write_out(stdout, context.output.format == "yaml" && !context.output.quiet ? "---\n" + text : text);
+        return !is_ended((*event)["values"]["state"].text()) && !is_lost(stdout);
       },
       settings);
 }
 
 void events(CommandContext& context, const Arguments& arguments) {
-  with_job(context, arguments, false, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
+  with_job(context, arguments, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
     const std::string target = "/api/v1/jobs/" + id + "/events";
     if (arguments.given("follow")) return follow_events(context, api, target, arguments);
     ASSIGN_OR_RETURN(const Document page,
                      fetch_list(api, target + Query().add("after", arguments.text("after")).text(), "events", arguments.number("limit")));
     print_list(context, page, events_view());
-    return {};
-  });
-}
-
-void logs(CommandContext& context, const Arguments& arguments) {
-  const bool follows = arguments.given("follow");
-  with_job(context, arguments, true, [&](client::ApiClient& api, const std::string& id) -> Result<void> {
-    LogFormat format{arguments.given("timestamps"), arguments.given("prefix"), arguments.text("grep")};
-    ASSIGN_OR_RETURN(LogPrinter printer, LogPrinter::make(format, [](const std::string& stream, std::string_view text) {
-                       write_out(stream == "stdout" ? stdout : stderr, text);
-                     }));
-    if (!arguments.text("since").empty()) TRY(moment(arguments.text("since")));
-    std::optional<InterruptHint> hint;
-    if (follows) hint.emplace(fmt::format("job {0} goes on: `trainyard job logs -f {0}`", id));
-    (void)api;
-    ASSIGN_OR_RETURN(const LogEnd end, follow_log(context,
-                                                  {id, follows, arguments.text("rank"), arguments.text("attempt"), arguments.text("since"),
-                                                   arguments.text("tail")},
-                                                  printer, reconnect_time(context, arguments)));
-    if (follows) context.exit_code = code_of_ended_job(end.state, end.exit_code);
     return {};
   });
 }
@@ -215,11 +195,12 @@ void wait(CommandContext& context, const Arguments& arguments) {
   std::optional<Duration> timeout;
   if (arguments.given("timeout")) timeout = arguments.duration("timeout");
   int worst = kOk;
+  GatheredItems ended(context, jobs_view().plural, ids->size() > 1);
   for (const std::string& id : *ids) {
-    const Result<Document> job = wait_for_end(context, id, reconnect_time(context, arguments), timeout);
+    Result<Document> job = wait_for_end(context, id, reconnect_time(context, arguments), timeout);
     if (job.ok()) {
       worst = std::max(worst, code_of_ended_job((*job)["state"].text(), (*job)["exit_code"]));
-      print_item(context, *job, jobs_view(), [](const Document& shown) {
+      ended.add(std::move(job).value(), jobs_view(), [](const Document& shown) {
         return fmt::format("job {} {}: {}\n", shown["id"].text(), shown["state"].text(), shown["reason"].text());
       });
     } else {
@@ -227,6 +208,7 @@ void wait(CommandContext& context, const Arguments& arguments) {
       worst = std::max(worst, context.exit_code);
     }
   }
+  ended.finish();
   context.exit_code = worst;
 }
 
@@ -312,30 +294,6 @@ CommandSpec list_command() {
                        {"trainyard job ls -o jsonpath='.jobs[*].id'", ""}},
           .exits = exits_with_server(),
           .run = list};
-}
-
-CommandSpec logs_command() {
-  return {.path = "job logs",
-          .summary = "Print the log of a job",
-          .description =
-              "With --follow it goes on until the job ends and exits with the job's code. When the server goes away it waits, says so "
-              "once, and "
-              "goes on behind the last line it printed: none is lost and none comes twice.",
-          .arguments = {kOneJob},
-          .options = {{.name = "follow", .letter = 'f', .doc = "Go on until the job ends and exit with its code"},
-                      {.name = "since", .value = "WHEN", .doc = "Only lines since, as 10m or a time"},
-                      {.name = "tail", .value = "N", .doc = "Only the last N lines of what is there", .type = ValueType::kInteger},
-                      {.name = "rank", .value = "N", .doc = "Only this rank", .type = ValueType::kInteger},
-                      {.name = "attempt", .value = "N", .doc = "Begin with this attempt", .type = ValueType::kInteger, .min = 1},
-                      {.name = "grep", .value = "REGEX", .doc = "Only lines that match this extended regular expression"},
-                      {.name = "timestamps", .doc = "Begin each line with its time"},
-                      {.name = "prefix", .doc = "Begin each line with its rank, as [3]"},
-                      kReconnect},
-          .examples = {{"trainyard job logs -f last", ""},
-                       {"trainyard job logs 17 --rank 1 --tail 100", ""},
-                       {"trainyard job logs 17 --grep 'loss|error' --timestamps", ""}},
-          .exits = exits_of_job(),
-          .run = logs};
 }
 
 }  // namespace

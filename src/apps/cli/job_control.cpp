@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "apps/cli/arguments.h"
-#include "apps/cli/command_line.h"
+#include "apps/cli/gathered_items.h"
 #include "apps/cli/resources.h"
 #include "apps/cli/selectors.h"
 
@@ -27,36 +27,14 @@ std::string named(const std::vector<std::string>& ids) {
   return text;
 }
 
-/// What is not for people is printed as one list when there are several, so that it stays one document.
-class Answers {
- public:
-  explicit Answers(CommandContext& context, bool several)
-      : context_(context),
-        gathers_(several &&
-                 (context.output.format == "json" || context.output.format == "yaml" || context.output.format.starts_with("jsonpath="))) {}
-
-  void add(Document job) {
-    if (!gathers_) return print_item(context_, job, jobs_view(), job_line);
-    jobs_.push(std::move(job));
-  }
-  void finish() {
-    if (gathers_) print_list(context_, Document::object({{"jobs", jobs_}}), jobs_view());
-  }
-
- private:
-  CommandContext& context_;
-  bool gathers_;
-  Document jobs_ = Document::array();
-};
-
 /// Does it to every job in turn: a failure of one does not hold up the others, and the worst exit code counts.
 void for_each_job(CommandContext& context, client::ApiClient& api, const std::vector<std::string>& ids, const Act& act) {
-  Answers answers(context, ids.size() > 1);
+  GatheredItems answers(context, jobs_view().plural, ids.size() > 1);
   int worst = kOk;
   for (const std::string& id : ids) {
     Result<Document> job = act(api, id);
     if (job.ok()) {
-      answers.add(std::move(job).value());
+      answers.add(std::move(job).value(), jobs_view(), job_line);
       continue;
     }
     context.fail(ids.size() > 1 ? std::move(job).error().with_context("job " + id) : job.error());
@@ -93,7 +71,50 @@ Act post(const std::string& verb, Document body = Document::object()) {
   };
 }
 
+/// What was selected, when that are elements of arrays by their indices and nothing else.
+std::vector<JobSelector> elements_alone(const Arguments& arguments) {
+  std::vector<JobSelector> elements;
+  if (arguments.given("label")) return elements;
+  for (const std::string& word : arguments.all("job")) {
+    for (JobSelector& selector : parse_job_selector(word).value_or({})) {
+      if (selector.kind != JobSelector::Kind::kElements) return {};
+      elements.push_back(std::move(selector));
+    }
+  }
+  return elements;
+}
+
+/// The server cancels them whether they are made or not.
+void cancel_elements(CommandContext& context, const Arguments& arguments, const std::vector<JobSelector>& elements) {
+  const Result<client::ApiClient*> api = context.api();
+  if (!api.ok()) return context.fail(api.error());
+  std::uint64_t count = 0;
+  for (const JobSelector& selector : elements) count += selector.last - selector.first + 1;
+  if (count > 1) {
+    const std::string question = fmt::format("cancel {} elements of arrays: {}", count, fmt::join(arguments.all("job"), " "));
+    if (const Result<void> sure = confirm(context, arguments.given("yes"), question); !sure.ok()) return context.fail(sure.error());
+  }
+  GatheredItems answers(context, jobs_view().plural, elements.size() > 1);
+  int worst = kOk;
+  for (const JobSelector& selector : elements) {
+    Document body = Document::object({{"elements", fmt::format("{}-{}", selector.first, selector.last)}});
+    if (arguments.given("reason")) body.set("reason", arguments.text("reason"));
+    Result<Document> job = (*api)->post(fmt::format("/api/v1/jobs/{}/cancel", selector.array), body);
+    if (job.ok()) {
+      answers.add(std::move(job).value(), jobs_view(), job_line);
+      continue;
+    }
+    context.fail(std::move(job).error().with_context(fmt::format("array {}", selector.array)));
+    worst = std::max(worst, context.exit_code);
+  }
+  answers.finish();
+  context.exit_code = worst;
+}
+
 void cancel(CommandContext& context, const Arguments& arguments) {
+  if (const std::vector<JobSelector> elements = elements_alone(arguments); !elements.empty() && !arguments.given("dry-run")) {
+    return cancel_elements(context, arguments, elements);
+  }
   const Result<std::vector<std::string>> ids = selected(context, arguments);
   const Result<client::ApiClient*> api = ids.ok() ? context.api() : Result<client::ApiClient*>(ids.error());
   if (!api.ok()) return context.fail(api.error());
@@ -155,8 +176,8 @@ std::vector<CommandSpec> job_control_commands() {
   std::vector<CommandSpec> commands{
       {.path = "job cancel",
        .summary = "Ask jobs to stop",
-       .description = "A running job gets SIGTERM and, after the grace of its limits, SIGKILL. More than one job is only cancelled after a "
-                      "question, or with --yes.",
+       .description = "A running job gets SIGTERM and, after the grace of its limits, SIGKILL. Elements of an array, as 17[10-19], are "
+                      "cancelled whether they are made or not. More than one is only cancelled after a question, or with --yes.",
        .arguments = {jobs_argument()},
        .options = {kLabel,
                    {.name = "reason", .value = "TEXT", .doc = "Why, for whoever looks at the job"},

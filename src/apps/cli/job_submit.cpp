@@ -118,9 +118,23 @@ void report_end(const CommandContext& context, const Document& job) {
   fmt::print(stderr, "job {} {}: {}\n", job["id"].text(), job["state"].text(), job["reason"].text());
 }
 
+void wait_for_submitted(CommandContext& context, const Document& job, Duration patience) {
+  const std::string id = job["id"].text();
+  if (context.output.quiet) write_out(stdout, id + "\n");
+  const InterruptHint hint(fmt::format("job {0} goes on: `trainyard job wait {0}`", id));
+  const Result<Document> ended = wait_for_end(context, id, patience, std::nullopt);
+  if (!ended.ok()) return context.fail_own(ended.error());
+  context.exit_code = code_of_ended_job((*ended)["state"].text(), (*ended)["exit_code"]);
+  report_end(context, *ended);
+}
+
 void follow_submitted(CommandContext& context, const Document& job, Duration patience) {
   const std::string id = job["id"].text();
   const InterruptHint hint(fmt::format("job {0} goes on: `trainyard job logs -f {0}`", id));
+  if (job["array"].is_object()) {
+    fmt::print(stderr, "job {0} is an array without a log of its own; `trainyard job logs {0}` prints those of its elements\n", id);
+    return wait_for_submitted(context, job, patience);
+  }
   const bool gang = job["spec"]["tasks"].as_int().value_or(1) > 1;
   Result<LogPrinter> printer = LogPrinter::make({.rank_prefix = gang}, [](const std::string& stream, std::string_view text) {
     write_out(stream == "stdout" ? stdout : stderr, text);
@@ -129,15 +143,6 @@ void follow_submitted(CommandContext& context, const Document& job, Duration pat
       printer.ok() ? follow_log(context, {.job = id, .follow = true}, *printer, patience) : Result<LogEnd>(printer.error());
   if (!end.ok()) return context.fail_own(end.error());
   context.exit_code = code_of_ended_job(end->state, end->exit_code);
-}
-
-void wait_for_submitted(CommandContext& context, const Document& job, Duration patience) {
-  const std::string id = job["id"].text();
-  const InterruptHint hint(fmt::format("job {0} goes on: `trainyard job wait {0}`", id));
-  const Result<Document> ended = wait_for_end(context, id, patience, std::nullopt);
-  if (!ended.ok()) return context.fail_own(ended.error());
-  context.exit_code = code_of_ended_job((*ended)["state"].text(), (*ended)["exit_code"]);
-  report_end(context, *ended);
 }
 
 }  // namespace

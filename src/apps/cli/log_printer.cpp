@@ -38,7 +38,7 @@ Result<LogPrinter> LogPrinter::make(const LogFormat& format, Sink sink) {
 void LogPrinter::take(const Document& event) {
   const std::string& stream = event["stream"].text();
   std::string_view text = event["text"].text();
-  if (!format_.timestamps && !format_.rank_prefix && !pattern_) return sink_(stream, text);
+  if (!format_.timestamps && !format_.rank_prefix && format_.mark.empty() && !pattern_) return sink_(stream, text);
   const std::int64_t rank = event["rank"].as_int().value_or(0);
   Waiting& waiting = waiting_[{rank, stream}];
   while (!text.empty()) {
@@ -54,6 +54,8 @@ void LogPrinter::take(const Document& event) {
 
 void LogPrinter::finish() {
   for (auto& [key, waiting] : waiting_) {
+    // Among others the next log begins on a line of its own.
+    if (!waiting.text.empty() && !format_.mark.empty()) waiting.text += '\n';
     if (!waiting.text.empty()) print_line(key.first, key.second, waiting);
     waiting.text.clear();
   }
@@ -68,7 +70,7 @@ void LogPrinter::print_line(std::int64_t rank, const std::string& stream, const 
     bounds.rm_eo = static_cast<regoff_t>(line.text.size() - (newline ? 1 : 0));
     if (::regexec(&pattern_->compiled, line.text.c_str(), 1, &bounds, REG_STARTEND) != 0) return;
   }
-  std::string text;
+  std::string text = format_.mark.empty() ? "" : format_.mark + ": ";
   if (format_.timestamps) text += line.time + " ";
   if (format_.rank_prefix) text += fmt::format("[{}] ", rank);
   sink_(stream, text + line.text);

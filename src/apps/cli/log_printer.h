@@ -14,6 +14,7 @@ namespace trainyard::apps {
 struct LogFormat {
   bool timestamps = false;   ///< The time of a line before it, RFC 3339 in UTC.
   bool rank_prefix = false;  ///< "[3] " before the lines of rank 3.
+  std::string mark;          ///< Before each line of one log among several, as "17[3]: "; empty: nothing.
   std::string grep;          ///< Only lines that match this POSIX extended regular expression; empty: all.
 };
 

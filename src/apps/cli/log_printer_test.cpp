@@ -39,6 +39,13 @@ TEST_F(LogPrinterTest, prefixes_stand_before_whole_lines_of_each_rank) {
   EXPECT_EQ(printed_, "out:T2 [1] zwei\nout:T1 [0] one line\nout:T3 [0] next");
 }
 
+TEST_F(LogPrinterTest, mark_stands_before_everything_and_the_last_line_is_ended) {
+  make({.timestamps = true, .rank_prefix = true, .mark = "17[3]"});
+  take("one\nhalf", 2);
+  printer_->finish();
+  EXPECT_EQ(printed_, "out:17[3]: T1 [2] one\nout:17[3]: T1 [2] half\n");
+}
+
 TEST_F(LogPrinterTest, streams_of_a_rank_are_kept_apart) {
   make({.rank_prefix = true});
   take("out", 0);

@@ -31,7 +31,6 @@ bool Outage::wait_after(const Error& error) {
   const Duration away_for = clock_.monotonic_now() - last_heard_;
   if (!is_transient(error) || away_for >= patience_) return false;
   if (!std::exchange(away_, true)) {
-    std::fflush(stdout);
     fmt::print(stderr, "the server does not answer, waiting up to {} for it: {}\n", format_duration(patience_), error.describe());
   }
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(patience_ - away_for);

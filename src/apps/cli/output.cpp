@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <numeric>
 
 #include "apps/cli/json_path.h"
@@ -198,11 +199,19 @@ std::size_t columns_of(std::string_view text) {
 }
 
 void write_out(std::FILE* stream, std::string_view text) {
+  if (is_lost(stream)) return;
   const bool written = std::fwrite(text.data(), 1, text.size(), stream) == text.size() && std::fflush(stream) == 0;
-  if (written || errno != EPIPE) return;
-  // Where SIGPIPE is ignored, as under some parents, the write fails instead: the same end.
-  std::signal(SIGPIPE, SIG_DFL);
-  (void)std::raise(SIGPIPE);
+  if (written) return;
+  const int cause = errno;
+  if (cause == EPIPE) {
+    // Where SIGPIPE is ignored, as under some parents, the write fails instead: the same end.
+    std::signal(SIGPIPE, SIG_DFL);
+    (void)std::raise(SIGPIPE);
+  }
+  if (stream == stderr) return;
+  fmt::print(stderr, "error: cli.output: the output cannot be written, what was printed is not all of it: {}\n", std::strerror(cause));
 }
+
+bool is_lost(std::FILE* stream) { return std::ferror(stream) != 0; }
 
 }  // namespace trainyard::apps

@@ -74,7 +74,10 @@ std::string age(const std::string& rfc3339);
 /// Columns of a terminal that a UTF-8 text takes, one for each code point.
 std::size_t columns_of(std::string_view text);
 
-/// Writes to a stream at once. When the reader is gone the process ends as by SIGPIPE, without a word.
+/// Writes to a stream at once. When the reader is gone the process ends as by SIGPIPE, without a word. Any other failure is said on stderr
+/// with its cause, once, and stays with the stream: from then on nothing is written to it.
 void write_out(std::FILE* stream, std::string_view text);
+/// True once something could not be written to the stream.
+bool is_lost(std::FILE* stream);
 
 }  // namespace trainyard::apps

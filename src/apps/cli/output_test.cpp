@@ -134,6 +134,12 @@ TEST(NodesView, shows_use_beside_size) {
             "b     ready     -     4      1MiB             -    -      -\n");
 }
 
+TEST(NodesView, large_numbers_are_written_out) {
+  for (const auto& [cpu, shown] : {std::pair("100000", "100000"), std::pair("1234.5", "1234"), std::pair("0.25", "0.25"),
+                                   std::pair("999.96", "1000"), std::pair("12", "12")})
+    EXPECT_EQ(used_of(Document(), parse_json(cpu).value()), shown);
+}
+
 TEST(UsageView, seconds_are_shown_as_hours) {
   const Document page =
       parse_json(R"({"usage":[{"key":"ada","jobs":3,"cpu_seconds":7200,"gpu_seconds":0,"memory_gib_seconds":5400}]})").value();
@@ -162,6 +168,20 @@ TEST(Cell, values_are_shown_in_short) {
 TEST(Cell, times_are_ages) {
   EXPECT_EQ(cell("created_at", to_rfc3339(SystemClock().now() - std::chrono::minutes(5))), "5m ago");
   EXPECT_EQ(age("not a time"), "-");
+}
+
+TEST(WriteOut, failure_is_said_once_with_its_cause_and_stays) {
+  std::FILE* full = std::fopen("/dev/full", "w");
+  ASSERT_NE(full, nullptr);
+  EXPECT_FALSE(is_lost(full));
+  ::testing::internal::CaptureStderr();
+  write_out(full, "one\n");
+  write_out(full, "two\n");
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(is_lost(full));
+  EXPECT_NE(said.find("No space left on device"), std::string::npos) << said;
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+  std::fclose(full);
 }
 
 std::string found(const std::string& expression, const std::string& json) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "base/describe.h"
 
 namespace trainyard::apps {
@@ -9,7 +11,8 @@ namespace {
 
 std::string number_text(const Document& value) {
   const Result<double> number = value.as_double();
-  return number.ok() ? fmt::format("{:.4g}", *number) : value.is_null() ? "-" : cell("", value);
+  if (!number.ok()) return value.is_null() ? "-" : cell("", value);
+  return std::abs(*number) < 1000 ? fmt::format("{:.4g}", *number) : fmt::format("{:.0f}", *number);
 }
 
 /// A memory size, which may be a number of bytes or a text as "16384MiB".

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -47,13 +48,18 @@ int run_command(CommandContext& context, const Arguments& arguments) {
   return context.exit_code;
 }
 
-}  // namespace
+/// No command has worked whose output was lost. One that returns the code of a job says that the failure is its own.
+int code_after_output(int code, const CommandSpec* command) {
+  write_out(stdout, "");
+  if (!is_lost(stdout)) return code;
+  const bool returns_code =
+      command != nullptr && std::find(command->exits.begin(), command->exits.end(), kOwnFailure) != command->exits.end();
+  if (returns_code) return kOwnFailure;
+  return code == kOk ? static_cast<int>(kFailed) : code;
+}
 
-int run_cli(std::vector<std::string> words, std::string version) {
-  CommandContext context;
-  context.version = std::move(version);
-  context.output.is_terminal = ::isatty(STDOUT_FILENO) == 1;
-  context.output.style = style_of_output();
+/// Understands the words and does what they say.
+int run_words(CommandContext& context, std::vector<std::string> words) {
   if (words.empty()) {
     std::fputs(help_text(command_tree(), *find_command(command_tree(), "")).c_str(), stderr);
     return kUsage;
@@ -65,7 +71,7 @@ int run_cli(std::vector<std::string> words, std::string version) {
         Config::load(config_places(std::filesystem::current_path(error).string(), context.variables), context.variables);
     if (config.ok()) context.config = std::move(config).value();
     answer_completion(context, {words.begin() + 1, words.end()});
-    return kOk;
+    return code_after_output(kOk, nullptr);
   }
   const Result<ParsedLine> line = parse_command_line(command_tree(), words);
   if (!line.ok()) {
@@ -79,9 +85,19 @@ int run_cli(std::vector<std::string> words, std::string version) {
   }
   if (line->wants_help) {
     write_out(stdout, help_text(command_tree(), command));
-    return kOk;
+    return code_after_output(kOk, nullptr);
   }
-  return run_command(context, line->arguments);
+  return code_after_output(run_command(context, line->arguments), &command);
+}
+
+}  // namespace
+
+int run_cli(std::vector<std::string> words, std::string version) {
+  CommandContext context;
+  context.version = std::move(version);
+  context.output.is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  context.output.style = style_of_output();
+  return run_words(context, std::move(words));
 }
 
 }  // namespace trainyard::apps

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "apps/cli/command_line.h"
+#include "domain/job_state.h"
 
 namespace trainyard::apps {
 namespace {
@@ -149,24 +150,64 @@ class Resolver {
     return {};
   }
 
+  /// An array makes its elements when they are about to start, in the order of their indices. To leave out those that are not made yet
+  /// without a word would let run what was to be cancelled.
   Result<void> add_elements(const JobSelector& selector) {
+    const std::string array = std::to_string(selector.array);
+    // Before its elements: what it makes in between is found among them.
+    ASSIGN_OR_RETURN(const Document parent, api_.get("/api/v1/jobs/" + array));
     ASSIGN_OR_RETURN(
         const Document page,
         fetch_list(api_, fmt::format("/api/v1/jobs?fields=id,array_index,array_parent&array={}", selector.array), "jobs", kSelectedMax));
     std::vector<std::pair<std::int64_t, std::string>> found;
+    std::uint64_t made = parent["array"]["created"].as_unsigned().value_or(0);
     for (const Document& job : page["jobs"].items()) {
       const Result<std::int64_t> index = job["array_index"].as_int();
       const bool of_array = job["array_parent"].as_unsigned().value_or(selector.array) == selector.array;
       if (!index.ok() || *index < 0 || !of_array) continue;
       const auto position = static_cast<std::uint64_t>(*index);
+      made = std::max(made, position + 1);
       if (position >= selector.first && position <= selector.last) found.emplace_back(*index, job["id"].text());
     }
-    if (found.empty()) {
-      return not_found("job.unknown_element", fmt::format("the array has no such element: {}[{}]", selector.array, selector.first));
-    }
     std::sort(found.begin(), found.end());
-    for (const auto& [index, id] : found) add_once(id);
+    TRY(check_elements(selector, parent, made));
+    if (found.empty()) {
+      return not_found("job.unknown_element",
+                       "the element is not listed, it may not be yours to see: " + named(selector.array, selector.first, selector.last));
+    }
+    for (const auto& [index, id] : found) TRY(add_id(id));
     return {};
+  }
+
+  /// `made`: how many elements there are so far.
+  static Result<void> check_elements(const JobSelector& selector, const Document& parent, std::uint64_t made) {
+    const std::uint64_t count = parent["array"]["count"].as_unsigned().value_or(0);
+    const std::string asked = named(selector.array, selector.first, selector.last);
+    if (count == 0) return not_found("job.no_array", fmt::format("job {} is no array and has no elements: {}", selector.array, asked));
+    if (selector.last >= count) {
+      return not_found("job.unknown_element", fmt::format("the elements of array {} are {}[0-{}], this is not among them: {}",
+                                                          selector.array, selector.array, count - 1, asked));
+    }
+    if (selector.last < made) return {};
+    return not_made(selector, parent, made);
+  }
+
+  static Error not_made(const JobSelector& selector, const Document& parent, std::uint64_t made) {
+    const std::string missing = named(selector.array, std::max(selector.first, made), selector.last);
+    const std::optional<JobState> state = job_state_from(parent["state"].text());
+    if (state && (is_terminal(*state) || *state == JobState::kStopping)) {
+      return not_found("job.unknown_element", fmt::format("the array ended before it made this element: {}", missing));
+    }
+    return failed_precondition(
+        "job.element_not_made",
+        fmt::format("an array makes an element into a job when it is about to start, and before that nothing can be done to it alone: {0} "
+                    "({1} of {2} are made); nothing was done. `trainyard job hold {3}` keeps the array from making more, `trainyard job "
+                    "cancel {3}` ends all of it",
+                    missing, made, parent["array"]["count"].as_unsigned().value_or(0), selector.array));
+  }
+
+  static std::string named(std::uint64_t array, std::uint64_t first, std::uint64_t last) {
+    return first == last ? fmt::format("{}[{}]", array, first) : fmt::format("{}[{}-{}]", array, first, last);
   }
 
   client::ApiClient& api_;

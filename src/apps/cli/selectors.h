@@ -34,7 +34,9 @@ std::vector<std::string> states_of(std::string_view word);
 const std::vector<std::string>& state_selectors();
 
 /// The ids that the words select, in their order and each once; with `labels` ("key=value") those jobs that carry all of them, or every one
-/// that does when there are no words. Errors: those of the server, NOT_FOUND "job.unknown" for `last` without a job, "job.none_selected".
+/// that does when there are no words. Errors: those of the server, NOT_FOUND "job.unknown" for `last` without a job, "job.none_selected",
+/// "job.no_array" and "job.unknown_element" for elements that cannot be; FAILED_PRECONDITION "job.element_not_made" when one of them is no
+/// job yet.
 Result<std::vector<std::string>> resolve_jobs(client::ApiClient& api, const std::vector<std::string>& words,
                                               const std::vector<std::string>& labels);
 /// The id of a single job. Errors: also INVALID_ARGUMENT "cli.one_job" when several are selected.

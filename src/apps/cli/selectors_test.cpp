@@ -63,10 +63,45 @@ TEST_F(ResolveTest, labels_must_be_carried) {
 }
 
 TEST_F(ResolveTest, elements_of_an_array_come_by_their_index) {
+  platform_.answer("GET", "/api/v1/jobs/{id}", R"({"id":"17","state":"RUNNING","array":{"count":9,"created":6}})");
   platform_.answer("GET", "/api/v1/jobs",
                    R"({"jobs":[{"id":"23","array_parent":"17","array_index":5},{"id":"20","array_parent":"17","array_index":2},
                                                      {"id":"18","array_parent":"17","array_index":0}]})");
   EXPECT_EQ(*resolve({"17[0-2]"}), (Ids{"18", "20"}));
+}
+
+TEST_F(ResolveTest, elements_that_are_not_made_yet_are_told_and_nothing_is_selected) {
+  platform_.answer("GET", "/api/v1/jobs/{id}", R"({"id":"17","state":"RUNNING","array":{"count":2000,"created":2}})");
+  platform_.answer("GET", "/api/v1/jobs",
+                   R"({"jobs":[{"id":"20","array_parent":"17","array_index":2},{"id":"19","array_parent":"17","array_index":1},
+                                                     {"id":"18","array_parent":"17","array_index":0}]})");
+  const auto why = [this](const std::string& word) {
+    const Result<std::vector<std::string>> ids = resolve_jobs(*api_, {word}, {});
+    return ids.ok() ? Error{} : ids.error();
+  };
+  const Error one = resolve({"17[4]"}).error();
+  EXPECT_EQ(one.id, "job.element_not_made");
+  EXPECT_EQ(one.category, Category::kFailedPrecondition);
+  for (const char* part : {"17[4] (3 of 2000 are made)", "nothing was done", "`trainyard job cancel 17`", "`trainyard job hold 17`"})
+    EXPECT_NE(one.message.find(part), std::string::npos) << one.message;
+  EXPECT_NE(why("17[1-9]").message.find("17[3-9]"), std::string::npos) << why("17[1-9]").message;
+  EXPECT_EQ(why("17[0-2]").id, "") << "element 2 was made after the array was looked at";
+  EXPECT_EQ(why("17[2000]").id, "job.unknown_element");
+  EXPECT_NE(why("17[2000]").message.find("17[0-1999]"), std::string::npos);
+}
+
+TEST_F(ResolveTest, elements_of_what_is_no_array_or_has_ended_are_not_found) {
+  platform_.answer("GET", "/api/v1/jobs/{id}", R"({"id":"17","state":"RUNNING","array":null})");
+  platform_.answer("GET", "/api/v1/jobs/{id}", R"({"id":"17","state":"CANCELLED","array":{"count":9,"created":2}})");
+  platform_.answer("GET", "/api/v1/jobs", R"({"jobs":[]})");
+  EXPECT_EQ(resolve({"17[4]"}).error().id, "job.no_array");
+  EXPECT_EQ(resolve_jobs(*api_, {"17[4]"}, {}).error().id, "job.unknown_element");
+}
+
+TEST_F(ResolveTest, labels_narrow_the_elements_of_an_array) {
+  platform_.answer("GET", "/api/v1/jobs/{id}", R"({"id":"17","state":"RUNNING","array":{"count":1,"created":1}})");
+  platform_.answer("GET", "/api/v1/jobs", R"({"jobs":[{"id":"18","array_parent":"17","array_index":0}]})");
+  EXPECT_EQ(resolve({"17[0]"}, {"a=1"}).error().id, "job.none_selected");
 }
 
 TEST_F(ResolveTest, last_is_what_was_submitted_and_no_element_that_came_later) {

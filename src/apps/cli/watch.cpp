@@ -84,7 +84,7 @@ class ListChanges {
 
 }  // namespace
 
-ChangeSignal::ChangeSignal(std::unique_ptr<client::ApiClient> api) : api_(std::move(api)) {
+ChangeSignal::ChangeSignal(std::unique_ptr<client::ApiClient> api, std::string behind) : api_(std::move(api)), behind_(std::move(behind)) {
   thread_ = std::jthread([this](const std::stop_token& stop) { follow(stop); });
 }
 
@@ -97,7 +97,7 @@ void ChangeSignal::wait(std::chrono::milliseconds longest) {
 }
 
 void ChangeSignal::follow(const std::stop_token& stop) {
-  client::FollowSettings settings{.last_event_id = newest_event(*api_)};
+  client::FollowSettings settings{.last_event_id = behind_};
   settings.give_up_after = std::chrono::hours(24);
   settings.stop = stop;
   const auto on_event = [this](const std::string&, const std::string&, const std::string&) {
@@ -112,19 +112,23 @@ void ChangeSignal::follow(const std::stop_token& stop) {
   (void)api_->follow("/api/v1/events", on_event, settings);
 }
 
-Error watch_list(CommandContext& context, const WatchedList& list, Duration patience) {
-  std::optional<ChangeSignal> changes;
+Result<void> watch_list(CommandContext& context, const WatchedList& list, Duration patience) {
+  std::unique_ptr<client::ApiClient> stream;
+  std::string behind;
   if (list.has_events) {
-    Result<std::unique_ptr<client::ApiClient>> api = context.connect();
-    if (!api.ok()) return std::move(api).error();
-    changes.emplace(std::move(api).value());
+    ASSIGN_OR_RETURN(stream, context.connect());
+    // Before the first look: what happens after it is told.
+    behind = newest_event(*stream);
   }
+  std::optional<ChangeSignal> changes;
   Outage outage(patience);
   ListChanges shown(context, list);
   for (;;) {
     const Result<void> looked = shown.look();
+    if (is_lost(stdout)) return {};
     if (looked.ok()) {
       outage.heard();
+      if (stream) changes.emplace(std::move(stream), behind);
       if (changes) {
         changes->wait(kLookWithEvents);
         pause_for(kGather);
@@ -159,7 +163,7 @@ Result<void> watch_job(CommandContext& context, const std::string& id, const std
         const std::string text = item_text(context.output, *job, jobs_view(), for_people);
         write_out(stdout, context.output.format == "yaml" || is_for_people(context.output) ? "---\n" + text : text);
       }
-      ended = is_ended((*job)["state"].text());
+      ended = is_ended((*job)["state"].text()) || is_lost(stdout);
       return !ended;
     };
     look(position, "", "");

@@ -24,7 +24,6 @@ void watch_to_the_end(CommandContext& context, client::ApiClient& api, const std
   if (!ended.ok()) return context.fail(ended.error());
   print(context, *ended, workflow_table);
   if ((*ended)["state"].text() == "SUCCEEDED") return;
-  std::fflush(stdout);
   explain_failure(*ended);
   context.exit_code = kFailed;
 }

@@ -66,8 +66,7 @@ Result<Document> watch_workflow(client::ApiClient& api, const std::string& id, c
       last_heard = clock.monotonic_now();
       if (std::exchange(away, false)) fmt::print(stderr, "the server is back\n");
       query = wait;
-      fmt::print("{}", lines.update(*run, clock.now()));
-      std::fflush(stdout);
+      write_out(stdout, lines.update(*run, clock.now()));
       if (is_final((*run)["state"].text())) return run;
     } else {
       if (!is_transient(run.error()) || clock.monotonic_now() - last_heard > kPatience) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "apps/cli/command_tree.h"
 #include "apps/cli/testing/cli_over_fake_platform.h"
 #include "base/file.h"
@@ -186,6 +188,76 @@ TEST_F(WriteRequestsTest, apply_checks_every_document_before_it_sends_one) {
   EXPECT_EQ(platform_.lines(), (Lines{checked, checked, target, target}));
   EXPECT_EQ(body(3), "\n---\n# second\ncommand: [b]\n");
   ASSERT_TRUE(remove_tree(directory).ok());
+}
+
+TEST_F(WriteRequestsTest, apply_without_a_file_is_wrong_use) {
+  const CliRun run = cli({"apply"});
+  EXPECT_EQ(run.code, kUsage);
+  EXPECT_NE(run.err.find("trainyard apply -f jobs.yaml"), std::string::npos) << run.err;
+  EXPECT_TRUE(platform_.lines().empty());
+}
+
+TEST_F(WriteRequestsTest, apply_of_several_documents_is_one_list_for_programs) {
+  const auto apply = [this](const std::string& text, const std::string& format, bool dry_run = false) {
+    const std::string directory = make_temporary_directory("trainyard-apply-").value();
+    EXPECT_TRUE(write_file_atomically(directory + "/jobs.yaml", text).ok());
+    std::vector<std::string> words{"apply", "-f", directory + "/jobs.yaml", "-o", format};
+    if (dry_run) words.emplace_back("--dry-run");
+    const CliRun run = cli(words);
+    EXPECT_TRUE(remove_tree(directory).ok());
+    return run;
+  };
+  platform_.answer("POST", "/api/v1/workflows:run", R"({"id":"3","workflow":"w","state":"RUNNING"})", 201);
+  platform_.answer("POST", "/api/v1/jobs", [](const net::Request& request, const net::ResponderPtr& responder) {
+    if (request.query_value("dry_run")) return responder->respond(net::json_response(200, parse_json(R"({"plan":{}})").value()));
+    if (request.body.find("[c]") != std::string::npos)
+      return responder->respond(net::problem_response(Error{Category::kResourceExhausted, "quota.full", "it is full", {}, {}}, "r"));
+    responder->respond(net::json_response(201, parse_json(R"({"id":"8","state":"QUEUED"})").value()));
+  });
+  const std::string mixed = "command: [a]\n---\nworkflow: w\n";
+  const Document list = parse_json(R"([{"id":"8","state":"QUEUED"},{"id":"3","workflow":"w","state":"RUNNING"}])").value();
+  EXPECT_EQ(parse_json(apply(mixed, "json").out).value(), list);
+  EXPECT_EQ(parse_yaml(apply(mixed, "yaml").out, "y").value(), list);
+  EXPECT_EQ(apply(mixed, "ndjson").out, to_json(list.items()[0]) + "\n" + to_json(list.items()[1]) + "\n");
+  EXPECT_EQ(apply(mixed, "name").out, "job/8\nworkflow/3\n");
+  EXPECT_EQ(apply(mixed, "jsonpath=[*].id").out, "8\n3\n");
+  EXPECT_EQ(parse_json(apply("command: [a]\n", "json").out).value(), list.items()[0]);
+  EXPECT_EQ(parse_json(apply("command: [a]\n---\ncommand: [b]\n", "json", true).out).value().items().size(), 2U);
+  const CliRun stopped = apply("command: [a]\n---\ncommand: [c]\n---\ncommand: [b]\n", "json");
+  EXPECT_EQ(stopped.code, kQuota);
+  EXPECT_EQ(parse_json(stopped.out).value(), Document::array({list.items()[0]})) << "what was made before the failure is told";
+}
+
+TEST_F(WriteRequestsTest, answers_about_several_things_are_one_document_for_programs) {
+  platform_.answer("POST", "/api/v1/queues/{name}/stop", "{}");
+  platform_.answer("POST", "/api/v1/nodes/{name}/cordon", "{}");
+  platform_.answer("DELETE", "/api/v1/tokens/{id}", "{}");
+  platform_.answer("DELETE", "/api/v1/users/{name}", "{}");
+  platform_.answer("POST", "/api/v1/jobs/{id}/hold", R"({"id":"1","state":"QUEUED"})");
+  const std::pair<Lines, std::string> commands[] = {{{"queue", "stop", "v", "w"}, "queues"},
+                                                    {{"node", "cordon", "a", "b"}, "nodes"},
+                                                    {{"token", "revoke", "4", "5", "-y"}, "tokens"},
+                                                    {{"user", "delete", "ada", "bob", "-y"}, "users"},
+                                                    {{"job", "hold", "1", "2"}, "jobs"}};
+  for (const auto& [words, plural] : commands) {
+    Lines with = words;
+    with.insert(with.end(), {"-o", "json"});
+    const CliRun run = cli(with);
+    const Result<Document> json = parse_json(run.out);
+    ASSERT_TRUE(json.ok()) << plural << run.out << run.err;
+    EXPECT_EQ((*json)[plural].items().size(), 2U) << plural << run.out;
+    with.back() = "ndjson";
+    const std::string lines = cli(with).out;
+    EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2) << plural << lines;
+  }
+}
+
+TEST_F(WriteRequestsTest, quiet_wait_for_a_submitted_job_prints_its_id) {
+  platform_.answer("POST", "/api/v1/jobs", R"({"id":"8","state":"QUEUED"})", 201);
+  platform_.answer("GET", "/api/v1/jobs/{id}", R"({"id":"8","state":"FAILED","exit_code":9})");
+  const CliRun run = cli({"job", "submit", "--wait", "-q", "--", "x"});
+  EXPECT_EQ(run.out, "8\n");
+  EXPECT_EQ(run.code, 9);
 }
 
 TEST_F(WriteRequestsTest, fault_in_a_file_is_shown_with_its_line) {
