@@ -87,6 +87,22 @@ Result<bool> AccessService::follow() {
   return true;
 }
 
+Result<void> AccessService::ensure_admin() {
+  const Result<User> known = deps_.repository.user(std::string(kAdminUser));
+  if (known.ok()) return {};
+  if (known.error().category != Category::kNotFound) return known.error();
+  const User admin{.name = std::string(kAdminUser),
+                   .disabled = false,
+                   .created_at = deps_.clock.now(),
+                   .grants = {{std::string(net::kAllNamespaces), "admin"}}};
+  const Caller system{.principal = {.name = "system", .role = {}, .grants = {}, .credential = {}}, .source = {}, .request_id = {}};
+  const Result<void> made = deps_.repository.create_user(admin, allowed(system, "user.create", "user/" + admin.name));
+  // An installation that is full of users starts as well: the token in the data directory is good without.
+  if (!made.ok()) return made.error().category == Category::kResourceExhausted ? Result<void>() : made;
+  deps_.identities.put(admin);
+  return {};
+}
+
 void AccessService::sweep() {
   for (const Revocation& over : deps_.identities.sweep(deps_.clock.now())) ended(over.principal, over.credential);
 }
@@ -102,7 +118,17 @@ Result<User> AccessService::create_user(const Caller& caller, const std::string&
   return user;
 }
 
+Result<void> AccessService::check_admin_stays(const Caller& caller, const std::string& action, const std::string& name,
+                                              const std::string& object) {
+  if (name != kAdminUser) return {};
+  return refused(caller, action, object,
+                 failed_precondition("access.last_admin",
+                                     "the administrator whose token is in the server's data directory stays, is enabled and holds every "
+                                     "role; to end a token that it made: trainyard token revoke ID"));
+}
+
 Result<User> AccessService::set_disabled(const Caller& caller, const std::string& name, bool disabled) {
+  if (disabled) TRY(check_admin_stays(caller, "user.disable", name, "user/" + name));
   ASSIGN_OR_RETURN(
       User user, deps_.repository.set_disabled(name, disabled, allowed(caller, disabled ? "user.disable" : "user.enable", "user/" + name)));
   deps_.identities.put(user);
@@ -112,10 +138,7 @@ Result<User> AccessService::set_disabled(const Caller& caller, const std::string
 
 Result<User> AccessService::remove_user(const Caller& caller, const std::string& name) {
   const std::string object = "user/" + name;
-  if (name == "admin") {
-    return refused(caller, "user.delete", object,
-                   failed_precondition("access.last_admin", "the admin whose token is in the server's data directory cannot be deleted"));
-  }
+  TRY(check_admin_stays(caller, "user.delete", name, object));
   // Callers with a stored token may be deleting the only one of them who could let others in.
   const bool is_stored = !caller.principal.credential.empty();
   Result<User> gone = deps_.repository.user(name);
@@ -135,6 +158,7 @@ Result<User> AccessService::set_grant(const Caller& caller, const std::string& n
   if (!net::may(caller.principal, Permission::kAdmin, grant.scope)) {
     return refused(caller, "grant.set", object, forbidden("Only an admin of a namespace gives roles in it: " + grant.scope));
   }
+  if (grant.scope == net::kAllNamespaces && grant.role != "admin") TRY(check_admin_stays(caller, "grant.set", name, object));
   ASSIGN_OR_RETURN(User user, deps_.repository.set_grant(name, grant, allowed(caller, "grant.set " + grant.role, object)));
   FAILPOINT("access.after_grant_commit");
   deps_.identities.put(user);
@@ -148,6 +172,7 @@ Result<User> AccessService::remove_grant(const Caller& caller, const std::string
   if (!net::may(caller.principal, Permission::kAdmin, scope)) {
     return refused(caller, "grant.remove", object, forbidden("Only an admin of a namespace takes roles in it away: " + scope));
   }
+  if (scope == net::kAllNamespaces) TRY(check_admin_stays(caller, "grant.remove", name, object));
   ASSIGN_OR_RETURN(User user, deps_.repository.remove_grant(name, scope, allowed(caller, "grant.remove", object)));
   deps_.identities.put(user);
   ended(name, {});

@@ -76,6 +76,9 @@ class AccessService {
   /// Loads it again when another process has changed something since; true: it did. To be called about every second where another process
   /// makes the changes.
   Result<bool> follow();
+  /// Makes the user kAdminUser, an admin of everything, where there is none: tokens that the administrator makes belong to it. To be called
+  /// by the process that makes the changes, before it takes any.
+  Result<void> ensure_admin();
   /// Ends the streams of what is over since the last sweep. To be called every few seconds.
   void sweep();
 
@@ -85,13 +88,13 @@ class AccessService {
   /// Errors: those of check_user_name, check_scope, check_role, UserRepository::create_user; PERMISSION_DENIED "auth.forbidden" for grants
   /// beyond the caller's.
   Result<User> create_user(const Caller& caller, const std::string& name, const std::vector<net::Grant>& grants);
-  /// Errors: NOT_FOUND "access.unknown_user".
+  /// Errors: NOT_FOUND "access.unknown_user"; FAILED_PRECONDITION "access.last_admin" for kAdminUser.
   Result<User> set_disabled(const Caller& caller, const std::string& name, bool disabled);
-  /// The tokens and sessions of the user end with it; what it submitted goes on, and belongs to whoever gets the name next. The admin whose
-  /// token is in the data directory is no stored user: it stays, and may delete every other. Errors: NOT_FOUND "access.unknown_user",
-  /// FAILED_PRECONDITION "access.last_admin".
+  /// The tokens and sessions of the user end with it; what it submitted goes on, and belongs to whoever gets the name next. kAdminUser
+  /// stays, and may delete every other. Errors: NOT_FOUND "access.unknown_user", FAILED_PRECONDITION "access.last_admin".
   Result<User> remove_user(const Caller& caller, const std::string& name);
-  /// For admins of the scope. Errors: as create_user, and NOT_FOUND "access.unknown_user".
+  /// For admins of the scope. Errors: as create_user, NOT_FOUND "access.unknown_user", and FAILED_PRECONDITION "access.last_admin" for what
+  /// would leave kAdminUser less than everything.
   Result<User> set_grant(const Caller& caller, const std::string& name, const net::Grant& grant);
   Result<User> remove_grant(const Caller& caller, const std::string& name, const std::string& scope);
 
@@ -123,6 +126,7 @@ class AccessService {
   Error refused(const Caller& caller, std::string action, std::string object, Error error);
   Result<void> check_given(const Caller& caller, const std::string& action, const std::string& object, const net::Principal& given);
   void ended(const std::string& principal, const std::string& credential);
+  Result<void> check_admin_stays(const Caller& caller, const std::string& action, const std::string& name, const std::string& object);
   IssuedCredential make_credential(const NodeName& node) const;
 
   const AccessSettings settings_;

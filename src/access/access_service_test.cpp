@@ -352,5 +352,36 @@ TEST_F(AccessServiceTest, audit_is_read_newest_first_in_pages) {
   EXPECT_EQ(service.audit(page[1].number, 10)->front().number, 3);
 }
 
+TEST_F(AccessServiceTest, administrator_is_a_user_who_may_hold_tokens) {
+  EXPECT_EQ(service.issue_token(admin, {.user = "admin", .name = "ci", .scope = {}, .lifetime = 24h}).error().id, "access.unknown_user");
+  ASSERT_TRUE(service.ensure_admin().ok());
+  EXPECT_EQ(last_audit(), "system user.create user/admin allowed");
+  ASSERT_TRUE(service.ensure_admin().ok()) << "once is enough";
+  EXPECT_EQ(service.users("", 10).value().size(), 1u);
+  const IssuedToken ci = issue(admin, "admin", {.name_space = {}, .role = "runner"});
+  EXPECT_EQ(authenticate(ci.text).value().role, "runner");
+  restart();
+  EXPECT_EQ(repository->user("admin").value().grants, (std::vector<Grant>{{"*", "admin"}}));
+}
+
+TEST_F(AccessServiceTest, administrator_stays_enabled_and_with_every_role) {
+  ASSERT_TRUE(service.ensure_admin().ok());
+  EXPECT_EQ(service.set_disabled(admin, "admin", true).error().id, "access.last_admin");
+  EXPECT_EQ(service.remove_user(admin, "admin").error().id, "access.last_admin");
+  EXPECT_EQ(service.set_grant(admin, "admin", {"*", "viewer"}).error().id, "access.last_admin");
+  EXPECT_EQ(service.remove_grant(admin, "admin", "*").error().id, "access.last_admin");
+  EXPECT_EQ(last_audit(), "system user.create user/admin allowed") << "nothing was changed";
+  writes.run_ready();
+  EXPECT_EQ(last_audit(), "admin grant.remove user/admin/grants/* access.last_admin") << "and the refusals are written down";
+  EXPECT_FALSE(service.user("admin").value().disabled);
+  EXPECT_TRUE(service.set_grant(admin, "admin", {"vision", "viewer"}).ok());
+}
+
+TEST_F(AccessServiceTest, last_admin_of_flesh_and_blood_is_kept_beside_the_administrator) {
+  ASSERT_TRUE(service.ensure_admin().ok());
+  const std::string ann = make_user("ann", {{"*", "admin"}});
+  EXPECT_EQ(service.remove_user(as(ann), "ann").error().id, "access.last_admin");
+}
+
 }  // namespace
 }  // namespace trainyard::access

@@ -11,7 +11,7 @@ namespace trainyard::access {
 namespace {
 
 constexpr std::string_view kAgentPrefix = "agent:";
-constexpr std::array<std::string_view, 6> kReservedNames = {"admin", "anyone", "nobody", "system", "root", "trainyard"};
+constexpr std::array<std::string_view, 6> kReservedNames = {kAdminUser, "anyone", "nobody", "system", "root", "trainyard"};
 
 bool is_lower(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 bool is_letter(char c) { return is_lower(c) || (c >= 'A' && c <= 'Z'); }

@@ -11,6 +11,9 @@
 
 namespace trainyard::access {
 
+/// The administrator whose token is in the data directory. As a user it is made by the system and stays.
+constexpr std::string_view kAdminUser = "admin";
+
 /// Somebody who may hold tokens.
 struct User {
   std::string name;

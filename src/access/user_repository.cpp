@@ -165,8 +165,8 @@ Result<User> UserRepository::remove_user(const std::string& name, bool keep_an_a
       ASSIGN_OR_RETURN(const std::int64_t others,
                        count(sql,
                              "SELECT COUNT(*) FROM access_user u JOIN access_grant g ON g.user_name = u.name WHERE u.name <> ? AND "
-                             "u.disabled = 0 AND g.scope = '*' AND g.role = 'admin'",
-                             {name}));
+                             "u.name <> ? AND u.disabled = 0 AND g.scope = '*' AND g.role = 'admin'",
+                             {name, std::string(kAdminUser)}));
       if (others == 0) {
         return failed_precondition("access.last_admin",
                                    "this user is the last admin of everything: make another one first, or delete it with the token in the "

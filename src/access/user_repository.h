@@ -40,7 +40,7 @@ class UserRepository {
   /// Errors: NOT_FOUND "access.unknown_user".
   Result<User> set_disabled(const std::string& name, bool disabled, const AuditRecord& audit);
   /// Takes the user away with grants and tokens, and returns what it was. Errors: NOT_FOUND "access.unknown_user"; with `keep_an_admin`
-  /// FAILED_PRECONDITION "access.last_admin" when no other enabled user is an admin of everything.
+  /// FAILED_PRECONDITION "access.last_admin" when no other enabled user is an admin of everything; kAdminUser counts for none.
   Result<User> remove_user(const std::string& name, bool keep_an_admin, const AuditRecord& audit);
   /// Sets the role in one scope, or takes it away. Errors: NOT_FOUND "access.unknown_user".
   Result<User> set_grant(const std::string& name, const net::Grant& grant, const AuditRecord& audit);

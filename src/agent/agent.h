@@ -32,7 +32,9 @@ class Agent {
     AgentLink& link;
     Clock& clock;
     LogSink& log;
-    std::function<void(const Error&)> on_refused = nullptr;  ///< See NodeDriver::Deps; called from the agent's threads.
+    std::function<void(const Error&)> on_refused = nullptr;  ///< See NodeDriver::Deps, like those below; called from the agent's threads.
+    std::function<void()> on_accepted = nullptr;
+    std::function<std::string()> server_url = nullptr;
   };
 
   Agent(AgentSettings settings, Deps deps);

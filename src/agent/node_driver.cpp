@@ -1,5 +1,7 @@
 #include "agent/node_driver.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -12,6 +14,13 @@ namespace {
 using Phase = exec::RankObservation::Phase;
 
 constexpr Duration kRetryPause = std::chrono::milliseconds(200);
+
+/// Whether the server has answered, and the answer was no.
+bool is_refusal(const Error& error) {
+  constexpr Category kRefusals[] = {Category::kAborted, Category::kUnauthenticated, Category::kPermissionDenied,
+                                    Category::kInvalidArgument};
+  return std::find(std::begin(kRefusals), std::end(kRefusals), error.category) != std::end(kRefusals);
+}
 
 }  // namespace
 
@@ -52,9 +61,10 @@ Result<void> NodeDriver::sync(std::uint64_t seen, std::uint64_t request, Duratio
   note_outcome(desired);
   if (!desired.ok()) {
     if (desired.error().id == "agent.replaced") drop_everything();
-    if (deps_.on_refused && desired.error().category == Category::kAborted) deps_.on_refused(desired.error());
+    if (deps_.on_refused && is_refusal(desired.error())) deps_.on_refused(desired.error());
     return desired.error();
   }
+  if (deps_.on_accepted) deps_.on_accepted();
   FAILPOINT("agent.after_report");
   apply(*desired, request);
   return {};
@@ -134,6 +144,10 @@ void NodeDriver::carry_out(const ReconcileActions& actions) {
 exec::RankLaunch NodeDriver::launch_here(const exec::RankLaunch& launch) const {
   exec::RankLaunch complete = with_visible_devices(launch, gpus_);
   complete.env.insert(deps_.environment.begin(), deps_.environment.end());
+  if (const std::string url = deps_.server_url ? deps_.server_url() : ""; !url.empty()) {
+    complete.env.emplace("TRAINYARD_API_URL", url);
+    complete.env.emplace("MLFLOW_TRACKING_URI", url);
+  }
   return complete;
 }
 

@@ -24,10 +24,16 @@ class NodeDriver {
     LogSink& log;
     /// Sends a request to the warden without waiting; false while there is no connection.
     std::function<bool(const Document&)> tell_warden;
-    /// The server answers another agent under this name (ABORTED "agent.name_taken" or "agent.replaced"). May be empty.
+    /// The server answered a sync with the error: it takes another agent under this name (ABORTED "agent.name_taken" or "agent.replaced"),
+    /// not this caller (UNAUTHENTICATED, PERMISSION_DENIED), or not what it says (INVALID_ARGUMENT). May be empty.
     std::function<void(const Error&)> on_refused = nullptr;
+    /// The server answered a sync with what this node should have. May be empty.
+    std::function<void()> on_accepted = nullptr;
     /// Variables of this node, for every rank that does not set them itself.
     std::map<std::string, std::string> environment = {};
+    /// URL by which this node reaches the server now; ranks that were told none get it as TRAINYARD_API_URL and MLFLOW_TRACKING_URI. May be
+    /// empty. Called while a mutex is held: it must not call back.
+    std::function<std::string()> server_url = nullptr;
   };
 
   NodeDriver(NodeIdentity node, Deps deps);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,10 +42,12 @@ class ScriptedLink final : public AgentLink {
  public:
   exec::DesiredState next;
   std::function<void()> meanwhile;
+  std::optional<Error> refusal;
   std::vector<exec::NodeObservation> reports;
 
   Result<exec::DesiredState> sync(const exec::NodeObservation& observation, std::uint64_t, Duration) override {
     reports.push_back(observation);
+    if (refusal) return *refusal;
     const exec::DesiredState answer = next;
     if (const std::function<void()> other = std::exchange(meanwhile, nullptr)) other();
     return answer;
@@ -144,6 +147,52 @@ TEST_F(NodeDriverTest, variables_of_the_node_go_to_ranks_that_do_not_set_them_th
   link.next.ranks[1].launch.env["TRAINYARD_CA_FILE"] = "/job/own.pem";
   ASSERT_TRUE(told_more.report().ok());
   EXPECT_EQ(given, (Requests{"/etc/yard/ca.pem", "/job/own.pem"}));
+}
+
+TEST_F(NodeDriverTest, ranks_that_were_told_no_url_get_the_one_that_reaches_the_server_now) {
+  std::vector<std::string> given;
+  std::string url = "https://one.example:8470";
+  NodeDriver joined({NodeName{"here"}, "kernel", {}}, {.link = link,
+                                                       .spool = spool,
+                                                       .clock = clock,
+                                                       .log = log,
+                                                       .tell_warden =
+                                                           [&given](const Document& request) {
+                                                             const Document& env = request["launch"]["env"];
+                                                             given.push_back(env["TRAINYARD_API_URL"].text());
+                                                             given.push_back(env["MLFLOW_TRACKING_URI"].text());
+                                                             return true;
+                                                           },
+                                                       .server_url = [&url] { return url; }});
+  joined.on_warden("boot", {});
+  link.next = wanted("life", 1, {1});
+  ASSERT_TRUE(joined.report().ok());
+  url = "https://two.example:8470";
+  link.next = wanted("life", 2, {1, 2, 3});
+  for (const char* name : {"TRAINYARD_API_URL", "MLFLOW_TRACKING_URI"}) link.next.ranks[2].launch.env[name] = "https://public.example";
+  ASSERT_TRUE(joined.report().ok());
+  EXPECT_EQ(given, (Requests{"https://one.example:8470", "https://one.example:8470", "https://two.example:8470", "https://two.example:8470",
+                             "https://public.example", "https://public.example"}));
+}
+
+TEST_F(NodeDriverTest, refusals_and_answers_are_told_and_a_server_that_is_away_is_neither) {
+  std::vector<std::string> told;
+  NodeDriver watched({NodeName{"here"}, "kernel", {}}, {.link = link,
+                                                        .spool = spool,
+                                                        .clock = clock,
+                                                        .log = log,
+                                                        .tell_warden = [](const Document&) { return true; },
+                                                        .on_refused = [&told](const Error& error) { told.push_back(error.id); },
+                                                        .on_accepted = [&told] { told.push_back("accepted"); }});
+  watched.on_warden("boot", {});
+  for (const Category category : {Category::kUnavailable, Category::kDeadlineExceeded, Category::kUnauthenticated,
+                                  Category::kPermissionDenied, Category::kInvalidArgument, Category::kAborted}) {
+    link.refusal = Error{category, std::string(name_of(category)), "", {}, {}};
+    EXPECT_FALSE(watched.report().ok());
+  }
+  link.refusal.reset();
+  EXPECT_TRUE(watched.report().ok());
+  EXPECT_EQ(told, (Requests{"UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_ARGUMENT", "ABORTED", "accepted"}));
 }
 
 TEST(TrustVariables, path_is_absolute_and_no_file_is_no_variable) {

@@ -81,7 +81,8 @@ class JobService final : public exec::AttemptObserver {
   /// The same key and fingerprint again answers with the same job, also when it has ended; while the first is being committed, when it is.
   /// A job whose dependency can never be met any more is taken and cancelled at once. Errors: FAILED_PRECONDITION
   /// "spec.impossible_resources", RESOURCE_EXHAUSTED "queue.full", ALREADY_EXISTS "idempotency.mismatch", INVALID_ARGUMENT
-  /// "spec.unknown_dependency" (placed at /after/N); ABORTED "dependency.not_looked_up" for an ended job that `ended_dependencies` lacks: look it up and ask again.
+  /// "spec.unknown_dependency" (placed at /after/N); ABORTED "dependency.not_looked_up" for an ended job that `ended_dependencies` lacks:
+  /// look it up and ask again.
   void submit(Submission submission, std::function<void(Result<JobId>)> done);
   /// All of them in one commit, or none. Ids in the order of the submissions. Errors: as submit; `where` begins with the position, "/3".
   void submit_batch(std::vector<Submission> submissions, std::function<void(Result<std::vector<JobId>>)> done);

@@ -49,8 +49,11 @@ void JobService::submit_batch(std::vector<Submission> submissions, std::function
     if (replay.ok() && !submission.idempotency_key.empty()) {
       const auto [known, fresh] = fingerprints.emplace(submission.idempotency_key, submission.fingerprint);
       if (!fresh && known->second != submission.fingerprint) {
-        replay = Error{
-            Category::kAlreadyExists, "idempotency.mismatch", "two jobs of the batch have one idempotency key but differ: use a key for each", {}, {}};
+        replay = Error{Category::kAlreadyExists,
+                       "idempotency.mismatch",
+                       "two jobs of the batch have one idempotency key but differ: use a key for each",
+                       {},
+                       {}};
       }
     }
     if (replay.ok()) continue;

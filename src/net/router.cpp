@@ -324,8 +324,9 @@ Result<void> Router::check() const {
   std::map<std::string, std::string> operations;
   for (const Route& route : routes_) {
     if (route.permission == Permission::kUnnamed) {
-      return internal_error("http.route_without_permission", fmt::format("every route names the permission it takes, this one does not: {} {}",
-                                                                         route.method, route.pattern));
+      return internal_error(
+          "http.route_without_permission",
+          fmt::format("every route names the permission it takes, this one does not: {} {}", route.method, route.pattern));
     }
     if (route.doc.foreign) continue;
     if (route.pattern.starts_with("/api/")) TRY(check_description(route));

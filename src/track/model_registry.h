@@ -111,6 +111,8 @@ class ModelRegistry {
   Result<ModelVersion> create_version(const NewModelVersion& version);
   Result<ModelVersion> get_version(const ModelVersionName& name);
   Result<ModelVersion> describe_version(const ModelVersionName& name, const std::string& description);
+  /// The sources of the versions that came out of a run; those of deleted versions are left out.
+  Result<std::vector<std::string>> sources_in(const RunId& run);
   /// Hides the version and drops its aliases.
   Result<void> delete_version(const ModelVersionName& name);
   Result<void> set_version_tag(const ModelVersionName& name, const KeyValue& tag);

@@ -128,6 +128,15 @@ Result<ModelVersion> ModelRegistry::get_version(const ModelVersionName& name) {
   return read_value<ModelVersion>(database_, [&](Connection& sql) { return load_version(sql, name); });
 }
 
+Result<std::vector<std::string>> ModelRegistry::sources_in(const RunId& run) {
+  return read_value<std::vector<std::string>>(database_, [&](Connection& sql) -> Result<std::vector<std::string>> {
+    ASSIGN_OR_RETURN(const std::vector<Row> rows, sql.query("SELECT source FROM model_version WHERE run = ? AND deleted = 0", {run.text}));
+    std::vector<std::string> sources;
+    for (const Row& row : rows) sources.push_back(row.text(0));
+    return sources;
+  });
+}
+
 Result<ModelVersion> ModelRegistry::change_version(const ModelVersionName& name, const std::function<Result<void>(Connection&)>& change) {
   TRY(check_model_name(name.model));
   return write_value<ModelVersion>(database_, [&](Connection& sql) -> Result<ModelVersion> {

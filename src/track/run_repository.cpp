@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <set>
 
@@ -101,15 +102,13 @@ Result<void> write_params(Connection& sql, const RunId& id, const RunBatch& batc
 }
 
 /// The number of the attempt that sends the batch, 0 when it is none of the run's own job.
-Result<std::uint32_t> sending_attempt(Connection& sql, const RunId& id, const RunBatch& batch) {
-  if (!batch.sender) return 0U;
-  ASSIGN_OR_RETURN(const std::vector<Row> own, sql.query("SELECT 1 FROM run_tag WHERE run = ? AND key = ? AND value = ?",
-                                                         {id.text, std::string(kJobTag), batch.sender->job.text()}));
-  return own.empty() ? 0U : batch.sender->attempt.value;
+std::uint32_t sending_attempt(const RunInfo& run, const RunBatch& batch) {
+  return batch.sender && batch.sender->job == run.job ? batch.sender->attempt.value : 0;
 }
 
-Result<void> write_metrics(Connection& sql, MetricStore& store, const RunId& id, const RunBatch& batch) {
-  ASSIGN_OR_RETURN(const std::uint32_t attempt, sending_attempt(sql, id, batch));
+Result<void> write_metrics(Connection& sql, MetricStore& store, const RunInfo& run, const RunBatch& batch) {
+  const RunId& id = run.id;
+  const std::uint32_t attempt = sending_attempt(run, batch);
   std::map<std::string, std::vector<MetricPoint>> by_key;
   for (const Metric& metric : batch.metrics) {
     MetricPoint& point = by_key[metric.key].emplace_back(metric.point);
@@ -159,10 +158,13 @@ Result<Run> RunRepository::create(const NewRun& run) {
                  run.started_ms,
                  std::nullopt,
                  fmt::format("{}/{}/artifacts", experiment.artifact_location, id.text),
-                 Lifecycle::kActive};
+                 Lifecycle::kActive,
+                 run.name_space,
+                 run.job};
     TRY(internal::insert_run(sql, info));
     for (const KeyValue& tag : run.tags) TRY(internal::write_run_tag(sql, id, tag));
     TRY(internal::write_run_tag(sql, id, {std::string(kRunNameTag), name}));
+    TRY(internal::write_run_tag(sql, id, {std::string(kNamespaceTag), run.name_space}));
     return internal::load_run(sql, std::move(info));
   });
   if (!created.ok() && created.error().category == Category::kAlreadyExists) {
@@ -175,6 +177,16 @@ Result<Run> RunRepository::get(const RunId& id) {
   return internal::read_value<Run>(deps_.database, [&](Connection& sql) -> Result<Run> {
     ASSIGN_OR_RETURN(RunInfo info, internal::load_run_info(sql, id));
     return internal::load_run(sql, std::move(info));
+  });
+}
+
+Result<std::vector<RunInfo>> RunRepository::heads(const std::vector<RunId>& ids) {
+  if (ids.empty()) return std::vector<RunInfo>();
+  const std::vector<std::string> marks(ids.size(), "?");
+  std::vector<store::SqlValue> parameters;
+  for (const RunId& id : ids) parameters.emplace_back(id.text);
+  return internal::read_value<std::vector<RunInfo>>(deps_.database, [&](Connection& sql) {
+    return internal::load_run_infos(sql, fmt::format("WHERE id IN ({})", fmt::join(marks, ", ")), parameters);
   });
 }
 
@@ -209,9 +221,9 @@ Result<void> RunRepository::set_lifecycle(const RunId& id, Lifecycle lifecycle) 
 
 Result<void> RunRepository::log(const RunId& id, const RunBatch& batch) {
   TRY(check_batch(batch));
-  return change_active(id, [&](Connection& sql, const RunInfo&) -> Result<void> {
+  return change_active(id, [&](Connection& sql, const RunInfo& run) -> Result<void> {
     TRY(write_params(sql, id, batch));
-    TRY(write_metrics(sql, deps_.metrics, id, batch));
+    TRY(write_metrics(sql, deps_.metrics, run, batch));
     for (const KeyValue& tag : batch.tags) TRY(internal::write_run_tag(sql, id, tag));
     if (const std::optional<std::string> name = name_tag(batch.tags); name && !name->empty()) TRY(rename_run(sql, id, *name));
     return {};
@@ -230,6 +242,42 @@ Result<std::vector<MetricPoint>> RunRepository::history(const RunId& id, const s
   return internal::read_value<std::vector<MetricPoint>>(deps_.database, [&](Connection& sql) -> Result<std::vector<MetricPoint>> {
     TRY(internal::load_run_info(sql, id));
     return deps_.metrics.history(sql, id, key);
+  });
+}
+
+namespace {
+
+/// A job's number as its tag has it; 0 for anything else.
+JobId job_of(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool good = code == std::errc() && end == text.data() + text.size() && number > 0;
+  return good ? JobId(static_cast<std::uint64_t>(number)) : JobId();
+}
+
+}  // namespace
+
+Result<std::vector<UnplacedRun>> RunRepository::unplaced(const RunId& after, std::int64_t max) {
+  return internal::read_value<std::vector<UnplacedRun>>(deps_.database, [&](Connection& sql) -> Result<std::vector<UnplacedRun>> {
+    ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                     sql.query("SELECT run.id, run_tag.value FROM run JOIN run_tag ON run_tag.run = run.id AND run_tag.key = ? "
+                               "WHERE run.name_space = '' AND run.id > ? ORDER BY run.id LIMIT ?",
+                               {std::string(kJobTag), after.text, max}));
+    std::vector<UnplacedRun> found;
+    for (const Row& row : rows) found.push_back({{row.text(0)}, job_of(row.text(1))});
+    return found;
+  });
+}
+
+Result<void> RunRepository::place(const std::vector<RunPlace>& places) {
+  return deps_.database.write([&](Connection& sql) -> Result<void> {
+    for (const RunPlace& place : places) {
+      ASSIGN_OR_RETURN(const std::int64_t placed,
+                       sql.execute("UPDATE run SET name_space = ?, job = ? WHERE id = ? AND name_space = ''",
+                                   {place.name_space, static_cast<std::int64_t>(place.job.value), place.id.text}));
+      if (placed > 0) TRY(internal::write_run_tag(sql, place.id, {std::string(kNamespaceTag), place.name_space}));
+    }
+    return {};
   });
 }
 

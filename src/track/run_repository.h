@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "domain/namespace_set.h"
 #include "store/database.h"
 #include "track/metric_store.h"
 #include "track/types.h"
@@ -18,6 +19,8 @@ struct NewRun {
   std::string user;
   std::int64_t started_ms = 0;
   std::vector<KeyValue> tags;
+  std::string name_space = std::string(kDefaultNamespace);
+  JobId job;  ///< The job whose run it is, or whose attempt makes it.
 };
 
 /// What is to change; what is not set stays.
@@ -44,6 +47,20 @@ struct RunSearch {
   ViewType view = ViewType::kActiveOnly;
   std::int64_t max_results = 1000;
   std::string page_token;
+  NamespaceSet name_spaces = {.all = true, .names = {}};  ///< Only runs of these.
+};
+
+/// A run from before runs had namespaces.
+struct UnplacedRun {
+  RunId id;
+  JobId job;  ///< What its tag says, 0 when that is no number; anybody could write the tag.
+};
+
+/// Where such a run belongs.
+struct RunPlace {
+  RunId id;
+  std::string name_space;
+  JobId job;  ///< 0 when no job writes it.
 };
 
 struct RunPage {
@@ -51,7 +68,8 @@ struct RunPage {
   std::string next_page_token;  ///< Empty on the last page.
 };
 
-/// Runs with their params, tags and metrics. Params are written once, tags and metrics whenever. A deleted run takes no writes. May be
+/// Runs with their params, tags and metrics. Params are written once, tags and metrics whenever. A deleted run takes no writes. A run stays
+/// in its namespace. Asks nobody's permission: what is done for a caller goes through GuardedRuns. May be
 /// called from any thread; blocks. Texts of errors are those clients of MLflow match on. Errors of every method: INVALID_ARGUMENT for bad
 /// values and deleted runs, NOT_FOUND "track.unknown_run", those of the database.
 class RunRepository {
@@ -66,6 +84,8 @@ class RunRepository {
   /// Errors: also NOT_FOUND "track.unknown_experiment", ALREADY_EXISTS "track.run_exists" for an id that is taken.
   Result<Run> create(const NewRun& run);
   Result<Run> get(const RunId& id);
+  /// The heads of those that exist.
+  Result<std::vector<RunInfo>> heads(const std::vector<RunId>& ids);
   Result<RunInfo> update(const RunId& id, const RunUpdate& update);
   Result<void> set_lifecycle(const RunId& id, Lifecycle lifecycle);
   /// Errors: also INVALID_ARGUMENT "track.param_changed" when a param was logged with another value before.
@@ -76,6 +96,10 @@ class RunRepository {
   Result<std::vector<MetricPoint>> history(const RunId& id, const std::string& key);
   /// Latest start first unless the search says otherwise.
   Result<RunPage> search(const RunSearch& search);
+  /// Runs behind `after`, by id, whose namespace is not known yet.
+  Result<std::vector<UnplacedRun>> unplaced(const RunId& after, std::int64_t max);
+  /// Gives runs their namespace for good; one that has a namespace keeps it.
+  Result<void> place(const std::vector<RunPlace>& places);
 
  private:
   Result<void> change_active(const RunId& id, const std::function<Result<void>(store::Connection&, const RunInfo&)>& change);

@@ -41,7 +41,7 @@ TEST_F(RunRepositoryTest, new_run_has_a_name_that_its_tag_mirrors) {
   const track::Run run = tracking.runs().get(make_run()).value();
   EXPECT_EQ(run.info.id.text.size(), 32u);
   EXPECT_EQ(run.info.artifact_uri, "mlflow-artifacts:/0/" + run.info.id.text + "/artifacts");
-  ASSERT_EQ(run.tags.size(), 1u);
+  ASSERT_EQ(run.tags.size(), 2u);
   EXPECT_EQ(run.tags[0].value, run.info.name);
   const RunInfo renamed = tracking.runs().update(run.info.id, {std::nullopt, std::nullopt, "other"}).value();
   EXPECT_EQ(renamed.name, "other");
@@ -106,7 +106,7 @@ TEST_F(RunRepositoryTest, batch_is_kept_whole_or_not_at_all) {
   const track::Run loaded = tracking.runs().get(run).value();
   EXPECT_TRUE(loaded.metrics.empty());
   EXPECT_EQ(loaded.params.size(), 1u);
-  EXPECT_EQ(loaded.tags.size(), 1u);
+  EXPECT_EQ(loaded.tags.size(), 2u);
   EXPECT_TRUE(tracking.runs().history(run, "m")->empty());
 }
 
@@ -145,15 +145,15 @@ TEST_F(RunRepositoryTest, unknown_things_have_the_texts_clients_know) {
   EXPECT_EQ(tracking.runs().delete_tag(run, "k").error().message, "No tag with name: k in run with id " + run.text);
 }
 
-TEST_F(RunRepositoryTest, points_of_a_jobs_attempt_replace_those_of_earlier_attempts_in_its_own_run_only) {
+TEST_F(RunRepositoryTest, points_of_a_jobs_attempt_replace_those_of_earlier_attempts_in_runs_of_its_job_only) {
   const auto log_as = [this](const RunId& run, std::uint32_t attempt, double value, std::int64_t time) {
     RunBatch batch;
     batch.metrics.push_back({"loss", {value, 1, time}});
     batch.sender = AttemptKey{JobId{17}, AttemptNumber{attempt}};
     EXPECT_TRUE(tracking.runs().log(run, batch).ok());
   };
-  const RunId own = make_run({{std::string(kJobTag), "17"}});
-  const RunId foreign = make_run({{std::string(kJobTag), "18"}});
+  const RunId own = make_run_in("vision", JobId{17});
+  const RunId foreign = make_run({{std::string(kJobTag), "17"}});  // Anybody may write this tag.
   for (const RunId& run : {own, foreign}) {
     log_as(run, 1, 0.5, 1);
     log_as(run, 2, 0.25, 2);
@@ -161,6 +161,48 @@ TEST_F(RunRepositoryTest, points_of_a_jobs_attempt_replace_those_of_earlier_atte
   ASSERT_EQ(tracking.runs().history(own, "loss")->size(), 1u);
   EXPECT_EQ(tracking.runs().history(own, "loss")->front().value, 0.25);
   EXPECT_EQ(tracking.runs().history(foreign, "loss")->size(), 2u);
+}
+
+TEST_F(RunRepositoryTest, run_keeps_its_namespace_and_its_tag_mirrors_it) {
+  NewRun asked;
+  asked.experiment = {"0"};
+  asked.name_space = "vision";
+  asked.job = JobId{17};
+  asked.tags = {{std::string(kNamespaceTag), "text"}};
+  const track::Run run = tracking.runs().get(tracking.runs().create(asked)->info.id).value();
+  EXPECT_EQ(run.info.name_space, "vision");
+  EXPECT_EQ(run.info.job, JobId{17});
+  EXPECT_EQ(run.tags.back(), (KeyValue{std::string(kNamespaceTag), "vision"}));
+  EXPECT_EQ(tracking.runs().get(make_run())->info.name_space, "default");
+}
+
+TEST_F(RunRepositoryTest, search_pages_over_runs_of_the_chosen_namespaces_alone) {
+  for (int i = 0; i < 3; ++i) {
+    make_run_in("vision");
+    make_run_in("text");
+  }
+  RunSearch search;
+  search.name_spaces = {.all = false, .names = {"vision"}};
+  search.max_results = 2;
+  const RunPage first = tracking.runs().search(search).value();
+  ASSERT_EQ(first.runs.size(), 2u);
+  search.page_token = first.next_page_token;
+  const RunPage second = tracking.runs().search(search).value();
+  ASSERT_EQ(second.runs.size(), 1u);
+  EXPECT_EQ(second.next_page_token, "");
+  for (const track::Run& run : {first.runs[0], first.runs[1], second.runs[0]}) EXPECT_EQ(run.info.name_space, "vision");
+  EXPECT_EQ(tracking.runs().search({})->runs.size(), 6u);
+  search = {};
+  search.name_spaces = {};
+  EXPECT_TRUE(tracking.runs().search(search)->runs.empty());
+}
+
+TEST_F(RunRepositoryTest, heads_are_those_of_runs_that_exist) {
+  const RunId run = make_run_in("vision");
+  const std::vector<RunInfo> heads = tracking.runs().heads({run, {"missing"}}).value();
+  ASSERT_EQ(heads.size(), 1u);
+  EXPECT_EQ(heads.front().id, run);
+  EXPECT_TRUE(tracking.runs().heads({})->empty());
 }
 
 TEST_F(RunRepositoryTest, search_filters_and_orders) {

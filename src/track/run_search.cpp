@@ -28,7 +28,7 @@ std::string placeholders(std::size_t count) {
   return text;
 }
 
-/// The SQL condition for experiments and life cycle, with its parameters.
+/// The SQL condition for life cycle, namespaces and experiments, with its parameters.
 struct Scope {
   std::string condition;
   std::vector<SqlValue> parameters;
@@ -41,6 +41,11 @@ Scope scope_of(const RunSearch& search) {
     scope.parameters.emplace_back(std::int64_t{search.view == ViewType::kDeletedOnly});
   } else {
     scope.condition = "deleted >= 0";
+  }
+  if (!search.name_spaces.all) {
+    const std::vector<std::string>& names = search.name_spaces.names;
+    scope.condition += names.empty() ? " AND 1 = 0" : fmt::format(" AND name_space IN ({})", placeholders(names.size()));
+    scope.parameters.insert(scope.parameters.end(), names.begin(), names.end());
   }
   if (search.experiments.empty()) return scope;
   scope.condition += fmt::format(" AND experiment IN ({})", placeholders(search.experiments.size()));

@@ -44,10 +44,19 @@ CREATE TABLE model_alias(
   model TEXT NOT NULL, alias TEXT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY(model, alias),
   FOREIGN KEY(model, version) REFERENCES model_version(model, version) ON UPDATE CASCADE ON DELETE CASCADE))sql";
 
+// Whose runs these are stands in no table here: those of jobs have no namespace until RunRepository::place, and are seen by those who see
+// all. The others were nobody's.
+constexpr std::string_view kRunNamespaces = R"sql(ALTER TABLE run ADD COLUMN name_space TEXT NOT NULL DEFAULT 'default';
+ALTER TABLE run ADD COLUMN job BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX run_by_namespace ON run(name_space, started_ms);
+UPDATE run SET name_space = '' WHERE id IN (SELECT run FROM run_tag WHERE key = 'trainyard.job_id');
+DELETE FROM run_tag WHERE key = 'trainyard.namespace';
+INSERT INTO run_tag(run, key, value) SELECT id, 'trainyard.namespace', name_space FROM run WHERE name_space <> '')sql";
+
 }  // namespace
 
 const std::vector<store::Migration>& track_migrations() {
-  static const std::vector<store::Migration> migrations{{1, kFirstTables}};
+  static const std::vector<store::Migration> migrations{{1, kFirstTables}, {2, kRunNamespaces}};
   return migrations;
 }
 

@@ -61,6 +61,8 @@ struct RunInfo {
   std::optional<std::int64_t> ended_ms;
   std::string artifact_uri;
   Lifecycle lifecycle = Lifecycle::kActive;
+  std::string name_space;  ///< Empty while that of a run from before there were namespaces is not known.
+  JobId job;               ///< The job whose run it is, or whose attempt made it; 0 for none.
 };
 
 struct Run {
@@ -77,5 +79,9 @@ enum class ViewType { kActiveOnly, kDeletedOnly, kAll };
 inline constexpr std::string_view kRunNameTag = "mlflow.runName";
 /// The tag that names the job a run belongs to.
 inline constexpr std::string_view kJobTag = "trainyard.job_id";
+/// The tag that mirrors a run's namespace.
+inline constexpr std::string_view kNamespaceTag = "trainyard.namespace";
+/// The tag by which clients hang a run below another.
+inline constexpr std::string_view kParentTag = "mlflow.parentRunId";
 
 }  // namespace trainyard::track

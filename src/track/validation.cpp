@@ -62,6 +62,16 @@ Result<void> check_run_id(std::string_view id) {
   return invalid_argument("track.run_id", fmt::format("Invalid run ID: '{}'", id.substr(0, kKeyMax)));
 }
 
+Result<void> check_namespace(std::string_view name) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  const bool good = !name.empty() && name.size() <= 63 && plain(name.front()) && plain(name.back()) &&
+                    std::all_of(name.begin(), name.end(), [&plain](char c) { return plain(c) || c == '-'; });
+  if (good) return {};
+  return invalid_argument("track.namespace", fmt::format("A namespace has at most 63 lower-case letters, digits and '-', and begins and "
+                                                         "ends with a letter or digit, not '{}'",
+                                                         name.substr(0, kKeyMax)));
+}
+
 Result<std::int64_t> experiment_number(std::string_view id) {
   std::int64_t number = 0;
   const auto [end, code] = std::from_chars(id.data(), id.data() + id.size(), number);

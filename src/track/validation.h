@@ -16,7 +16,7 @@ inline constexpr std::size_t kRegistryTagValueMax = 100000;
 inline constexpr std::size_t kAliasMax = 255;
 
 // The checks below have the texts on which clients of MLflow match. `parameter` is the JSON path of the value. Errors: INVALID_ARGUMENT
-// "track.missing", "track.name", "track.length".
+// "track.missing", "track.name", "track.length", "track.namespace".
 
 /// The error for a value that must be given and is absent or empty.
 Error missing_parameter(std::string_view parameter);
@@ -25,6 +25,8 @@ Result<void> check_key(std::string_view key, std::string_view parameter, std::st
 Result<void> check_length(std::string_view value, std::size_t max, std::string_view what);
 /// [A-Za-z0-9] and then up to 255 letters, digits, '_' and '-'.
 Result<void> check_run_id(std::string_view id);
+/// 1 to 63 lower-case letters, digits and '-', with a letter or digit at the ends.
+Result<void> check_namespace(std::string_view name);
 /// The experiment's number. Errors: NOT_FOUND for what cannot be one.
 Result<std::int64_t> experiment_number(std::string_view id);
 

@@ -113,11 +113,12 @@ void WorkflowService::submit_once(const Document& source, const std::string& own
       const WorkflowRun* made = live != nullptr ? live : stored->has_value() ? &**stored : nullptr;
       if (made == nullptr) return create(source, owner, key, std::move(done));
       if (!(made->spec.source == source)) {
-        return done(Error{Category::kAlreadyExists,
-                          "idempotency.mismatch",
-                          fmt::format("this Idempotency-Key was used with another workflow; it made run {}: use a new key", made->id.text()),
-                          {},
-                          {}});
+        return done(
+            Error{Category::kAlreadyExists,
+                  "idempotency.mismatch",
+                  fmt::format("this Idempotency-Key was used with another workflow; it made run {}: use a new key", made->id.text()),
+                  {},
+                  {}});
       }
       if (live == nullptr) return done(made->id);
       after_write(live_.at(live->id), [id = live->id, done = std::move(done)] { done(id); });

@@ -23,7 +23,8 @@ class Node:
         (root / "token").write_text(token)
         self.data = root / "data"
         self.output = open(root / "output", "w+", encoding="utf-8")
-        self.process = subprocess.Popen([BIN / "trainyard-agent", "--join", server.url, "--token-file", root / "token", "--data", self.data,
+        server_options = [] if "--join" in options else ["--join", server.url]
+        self.process = subprocess.Popen([BIN / "trainyard-agent", *server_options, "--token-file", root / "token", "--data", self.data,
                                          *options], stdout=self.output, stderr=self.output)
 
     def text(self):
@@ -92,6 +93,23 @@ class UsersTest(unittest.TestCase):
         records = self.server.call("GET", "/api/v1/audit")[1]["records"]
         self.assertTrue(any(record["who"] == "admin" and record["action"].startswith("token.issue") for record in records), records)
         self.assertNotIn("ty_pat_", json.dumps(records))
+
+    def test_administrator_of_the_data_directory_makes_tokens_and_cannot_be_locked_out(self):
+        token = self.server.root / "ci.token"
+        made = self.server.cli("token", "create", "--name", "ci", "--role", "runner", "--expires-in", "30d", "--out", str(token))
+        self.assertEqual(made.returncode, 0, made.stderr)
+        secret = token.read_text().strip()
+        who = self.server.call("GET", "/api/v1/whoami", token=secret)
+        self.assertEqual((who[0], who[1]["name"], who[1]["grants"]), (200, "admin", [{"namespace": "*", "role": "runner"}]), who)
+        self.assertEqual(self.server.call("POST", "/api/v1/jobs", {"command": ["true"], "hold": True}, token=secret)[0], 201)
+        self.assertEqual(self.server.call("POST", "/api/v1/nodes/local/cordon", token=secret)[0], 403)
+        for method, path, body in (("PATCH", "/api/v1/users/admin", {"disabled": True}), ("DELETE", "/api/v1/users/admin", None),
+                                   ("DELETE", "/api/v1/users/admin/grants?namespace=*", None)):
+            status, problem = self.server.call(method, path, body)
+            self.assertEqual((status, problem["code"]), (409, "access.last_admin"), (method, path))
+        self.server.kill()
+        self.server.restart()
+        self.assertEqual(self.server.call("GET", "/api/v1/whoami", token=secret)[1]["name"], "admin")
 
     def test_users_and_tokens_survive_a_kill(self):
         secret, _ = self.token("vera")
@@ -162,6 +180,87 @@ class AgentsTest(unittest.TestCase):
         self.assertEqual(self.server.job(job)["ranks"][0]["node"], "two", "a restart moves nothing")
 
 
+    def test_agent_that_drains_when_it_is_stopped_leaves_once_its_jobs_run_elsewhere(self):
+        first = self.node(self.join_token(), "--node", "one", "--cpus", "1", "--drain-on-stop")
+        wait_until(lambda: self.ready_nodes() == ["one"], what="the first node")
+        job = self.server.submit("sleep", "600", resources={"cpu": 1}, limits={"grace": "1s"})
+        wait_until(lambda: self.server.job(job)["state"] == "RUNNING", what="the job")
+        warden = warden_of(first.data)
+        self.node(self.join_token(), "--node", "two", "--cpus", "1")
+        wait_until(lambda: len(self.ready_nodes()) == 2, what="the second node")
+        first.process.terminate()
+        self.assertEqual(first.process.wait(timeout=30), 0, first.text())
+        self.assertIn("draining", first.text())
+        wait_until(lambda: not process_alive(warden), what="the end of the warden")
+        wait_until(lambda: self.server.job(job)["state"] == "RUNNING", what="the job again")
+        moved = self.server.job(job)
+        self.assertEqual((moved["ranks"][0]["node"], moved["attempt"]), ("two", 2))
+        # The node has left, so that it may be taken off the list before its lease is over.
+        self.assertEqual(self.server.call("DELETE", "/api/v1/nodes/one")[0], 200)
+        self.assertEqual([node["name"] for node in self.server.call("GET", "/api/v1/nodes")[1]["nodes"]], ["two"])
+
+    def test_node_of_a_name_that_no_route_can_name_is_refused(self):
+        for name in ("bad name!", "a/b"):
+            agent = self.node(self.join_token(), "--node", name)
+            self.assertEqual(agent.process.wait(timeout=20), 2, agent.text())
+            self.assertIn("access.node_name", agent.text())
+        status, problem = self.server.call("POST", "/api/v1/agents/bad%20name!/sync", {})
+        self.assertEqual((status, problem["code"]), (400, "access.node_name"))
+
+    def test_agent_says_that_it_serves_once_it_does(self):
+        closed = self.node("ty_pat_any", "--join", "http://127.0.0.1:1", "--node", "away")
+        stranger = self.node("ty_pat_" + "0" * 32, "--node", "stranger")
+        wrong_join = self.node("ty_join_0_0", "--node", "other")
+        good = self.node(self.join_token(), "--node", "one")
+        wait_until(lambda: "node one serves" in good.text(), what="the line of the node that serves")
+        self.assertEqual(wrong_join.process.wait(timeout=20), 1)
+        self.assertIn("agent.join_refused", wrong_join.text())
+        self.assertEqual(stranger.process.wait(timeout=30), 1, stranger.text())
+        self.assertIn("refused, trying again", stranger.text())
+        self.assertIn("error: auth.invalid", stranger.text())
+        self.assertIsNone(closed.process.poll(), "a server that is away may come back")
+        self.assertIn("tries to reach http://127.0.0.1:1", closed.text())
+        for agent in (closed, stranger, wrong_join):
+            self.assertNotIn("serves", agent.text())
+
+
+class LostNodeTest(unittest.TestCase):
+    def test_node_that_is_gone_is_taken_off_the_list_and_joins_anew(self):
+        server = Server("server", "--lease", "1s")
+        self.addCleanup(server.close)
+
+        def join(*options):
+            secret = server.call("POST", "/api/v1/agents/join-tokens", {})[1]["secret"]
+            node = Node(server, secret, "--node", "one", *options)
+            self.addCleanup(node.close)
+            return node
+
+        def ready():
+            status, node = server.call("GET", "/api/v1/nodes/one")
+            return status == 200 and node["ready"]
+
+        node = join()
+        wait_until(ready, what="the node")
+        self.assertEqual(server.call("DELETE", "/api/v1/nodes/one")[1]["code"], "node.in_use")
+        self.assertEqual(server.call("DELETE", "/api/v1/nodes/two")[0], 404)
+        server.call("POST", "/api/v1/nodes/one/cordon", {"reason": "disk is failing"})
+        node.process.kill()
+        node.process.wait()
+        wait_until(lambda: not ready(), what="the end of its lease")
+        status, gone = server.call("DELETE", "/api/v1/nodes/one")
+        self.assertEqual((status, gone["name"], gone["state"]), (200, "one", "down"))
+        self.assertEqual(server.call("GET", "/api/v1/nodes")[1]["nodes"], [])
+
+        # Its credential is over, and a new machine of the name needs no token of the administrator for this very name.
+        back = subprocess.run([BIN / "trainyard-agent", "--join", server.url, "--data", node.data, "--node", "one"], capture_output=True,
+                              text=True, timeout=60, check=False)
+        self.assertEqual(back.returncode, 1, back.stdout)
+        self.assertIn("auth.invalid", back.stderr)
+        join()
+        wait_until(ready, what="the new node")
+        self.assertEqual(server.call("GET", "/api/v1/nodes/one")[1]["state"], "ready", "nobody wants anything of it any more")
+
+
 class ListeningTest(unittest.TestCase):
     def refused(self, *options):
         with tempfile.TemporaryDirectory() as data:
@@ -174,6 +273,35 @@ class ListeningTest(unittest.TestCase):
         self.assertIn("--insecure-public", self.refused("--host", "0.0.0.0"))
         with Server("server", "--host", "0.0.0.0", "--insecure-public") as server:
             self.assertTrue(process_alive(server.process.pid))
+
+    def test_faulty_options_say_what_is_wrong(self):
+        for options, words in (
+                (("--tls-cert", "/yard.pem"), ("--tls-cert needs --tls-key, which is missing",)),
+                (("--host", "nope.invalid"), ("net.unknown_host", "cannot be resolved", "nope.invalid")),
+                (("--lease", "1ms"), ("--lease must lie between 500ms and 1d",)),
+                (("--takeover", "0s"), ("--takeover must lie between 1s and 1h",)),
+                (("--node", "a/b"), ("access.node_name", "--node")),
+                (("--tls-cert", "/no/yard.pem", "--tls-key", "/no/yard.key"), ("net.certificate", "/no/yard.pem"))):
+            said = self.refused(*options)
+            for word in words:
+                self.assertIn(word, said, options)
+            self.assertNotIn("choose another port", said, options)
+            self.assertNotIn("Other machines", said, options)
+
+    def test_open_server_warns_at_every_start_and_shows_no_token(self):
+        with Server("--auth", "none") as server:
+            said = (server.root / "server.log").read_text()
+            self.assertIn("WARNING: --auth none", said)
+            self.assertIn("start it without --auth none", said)
+            self.assertIn('"event":"access.open"', said)
+            for word in ("token ", "login", "asks for"):
+                self.assertNotIn(word, said.split("WARNING")[0])
+            server.kill()
+            server.restart()
+            self.assertEqual((server.root / "server.log").read_text().count("WARNING: --auth none"), 2)
+        with Server() as server:
+            self.assertNotIn("WARNING", (server.root / "server.log").read_text())
+            self.assertIn("asks for the token", (server.root / "server.log").read_text())
 
     def test_open_server_listens_on_loopback_only_and_takes_everybody(self):
         self.assertIn("loopback", self.refused("--auth", "none", "--host", "0.0.0.0", "--insecure-public"))

@@ -414,6 +414,30 @@ class AccessTest(MlflowTest):
         self.with_token(None)
         self.refused("UNAUTHENTICATED", "token", self.client.get_run, run)
 
+    def user(self, role, namespace):
+        name = f"{role}-{uuid.uuid4().hex[:8]}"
+        server.call("POST", "/api/v1/users", {"name": name, "grants": [{"namespace": namespace, "role": role}]})
+        return server.call("POST", "/api/v1/tokens", {"user": name, "name": "test"})[1]["secret"]
+
+    def test_run_is_for_those_of_its_namespace(self):
+        runner, viewer, stranger = self.user("runner", "vision"), self.user("viewer", "vision"), self.user("runner", "text")
+        self.with_token(runner)
+        with mlflow.start_run(experiment_id=self.experiment) as run:
+            mlflow.log_metric("m", 1)
+            mlflow.log_text("x", "x.txt")
+        run = run.info.run_id
+        self.assertEqual(self.client.get_run(run).data.tags["trainyard.namespace"], "vision")
+        os.environ["MLFLOW_TRACKING_TOKEN"] = viewer
+        self.assertEqual(mlflow.artifacts.load_text(f"runs:/{run}/x.txt"), "x")
+        self.assertEqual(len(self.client.search_runs([self.experiment])), 1)
+        self.refused("PERMISSION_DENIED", "runner", self.client.log_metric, run, "m", 2)
+        self.refused("PERMISSION_DENIED", "runner", self.client.delete_run, run)
+        os.environ["MLFLOW_TRACKING_TOKEN"] = stranger
+        self.assertEqual(len(self.client.search_runs([self.experiment])), 0)
+        for call, *arguments in ((self.client.get_run,), (self.client.log_metric, "m", 2), (self.client.delete_run,),
+                                 (self.client.get_metric_history, "m")):
+            self.refused("RESOURCE_DOES_NOT_EXIST", f"Run with id={run} not found", call, run, *arguments)
+
     def test_token_may_be_the_password_of_basic_authentication(self):
         run = self.new_run()
         token = os.environ["MLFLOW_TRACKING_TOKEN"]
@@ -462,6 +486,9 @@ with mlflow.start_run() as run:
     for step in range(3):
         mlflow.log_metric("loss", 1.0 / (step + 1), step=step)
     mlflow.log_text("report", "report/of job.txt")
+    with mlflow.start_run(run_name="part", nested=True):
+        mlflow.log_metric("inner", 1)
+        mlflow.log_text("inner", "inner.txt")
     print("active", mlflow.MlflowClient().get_run(run.info.run_id).info.status)
 if "fail" in sys.argv or "once" in sys.argv:
     sys.exit(3)
@@ -499,6 +526,18 @@ class JobTest(MlflowTest):
         for text in ("loss", "0.333", "status: FINISHED", "lr"):
             self.assertIn(text, shown.stdout)
         self.assertIn(run_id, server.cli("run", "ls").stdout)
+
+    def test_child_run_of_a_job_lies_beside_its_parent(self):
+        done = self.submit(options=("--namespace", "vision"))
+        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+        parent = self.run_of_last_job()
+        _, job = server.call("GET", "/api/v1/jobs/" + parent.data.tags["trainyard.job_id"])
+        self.assertEqual(parent.info.user_id, job["owner"])
+        child = self.client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")[0]
+        self.assertEqual((child.info.run_name, child.data.metrics, child.info.status), ("part", {"inner": 1}, "FINISHED"))
+        self.assertEqual(mlflow.artifacts.load_text(f"runs:/{child.info.run_id}/inner.txt"), "inner")
+        for run in (parent, child):
+            self.assertEqual(run.data.tags["trainyard.namespace"], "vision")
 
     def test_run_of_a_failed_job_is_failed(self):
         done = self.submit("fail")

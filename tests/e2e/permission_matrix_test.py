@@ -27,6 +27,25 @@ OTHER_ROUTES = (
     ("POST", "/api/2.0/mlflow/registered-models/create", {"name": "digits"}, "runner any yes -"),
     ("POST", "/api/2.0/mlflow/experiments/delete", {"experiment_id": "77"}, "operator every no -"),
 )
+# Calls of MLflow that name a run, of a job in our namespace: method, path, body, and what it takes. {run} is the run.
+RUN_ROUTES = (
+    ("GET", "/api/2.0/mlflow/runs/get?run_id={run}", None, "viewer any yes ours:viewer"),
+    ("GET", "/api/2.0/mlflow/metrics/get-history?run_id={run}&metric_key=loss", None, "viewer any yes ours:viewer"),
+    ("GET", "/api/2.0/mlflow/artifacts/list?run_id={run}", None, "viewer any yes ours:viewer"),
+    ("POST", "/api/2.0/mlflow/runs/log-metric", {"key": "loss", "value": 1, "timestamp": 1}, "runner any own ours:runner"),
+    ("POST", "/api/2.0/mlflow/runs/log-parameter", {"key": "lr", "value": "1"}, "runner any own ours:runner"),
+    ("POST", "/api/2.0/mlflow/runs/log-batch", {"tags": [{"key": "a", "value": "b"}]}, "runner any own ours:runner"),
+    ("POST", "/api/2.0/mlflow/runs/log-model", {"model_json": "{}"}, "runner any own ours:runner"),
+    ("POST", "/api/2.0/mlflow/runs/set-tag", {"key": "a", "value": "b"}, "runner any own ours:runner"),
+    ("POST", "/api/2.0/mlflow/runs/delete-tag", {"key": "a"}, "runner any own ours:runner"),
+    ("POST", "/api/2.0/mlflow/runs/update", {"end_time": 5}, "runner any own ours:runner"),
+    ("POST", "/api/2.0/mlflow/runs/delete", {}, "runner any own ours:runner"),
+    ("POST", "/api/2.0/mlflow/runs/restore", {}, "runner any own ours:runner"),
+    ("PUT", "/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/f", {}, "runner any own ours:runner"),
+    ("GET", "/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/f", None, "viewer any yes ours:viewer"),
+    ("DELETE", "/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/f", None, "runner any own ours:runner"),
+)
+SET_TAG = ("POST", "/api/2.0/mlflow/runs/set-tag", {"key": "a", "value": "b"})
 FILE = {"uri": "ty://none/none", "size": 0, "checksum": "xxh3:" + "0" * 32, "role": "parquet:train"}
 
 
@@ -123,10 +142,11 @@ class PermissionMatrixTest(unittest.TestCase):
                 cls.user("stranger", {THEIRS: "admin"}), *people]
 
     @classmethod
-    def attempt_token(cls, number):
-        """The token of this attempt of the running job. A log shows no token: it is taken from where the job finds it."""
-        wait_until(lambda: cls.server.job(cls.running)["attempt"] == number, what=f"attempt {number} of the running job")
-        path = wait_until(lambda: cls.server.logs(cls.running, attempt=number).strip(), what="the output of that attempt")
+    def attempt_token(cls, number, job=None):
+        """The token of this attempt of the running job, or another. A log shows no token: it is taken from where the job finds it."""
+        job = job or cls.running
+        wait_until(lambda: cls.server.job(job)["attempt"] == number, what=f"attempt {number} of the running job")
+        path = wait_until(lambda: cls.server.logs(job, attempt=number).strip(), what="the output of that attempt")
         return pathlib.Path(path).read_text().strip()
 
     # --- what they ask for
@@ -329,6 +349,40 @@ class PermissionMatrixTest(unittest.TestCase):
                     problems.append(f"{caller.name} asked {method} {path}, which takes {words}, and was answered {status}")
         self.assertFalse(problems, "\n" + "\n".join(problems))
 
+    def ask_of_run(self, caller, method, path, body, run):
+        body = None if body is None else {"run_id": run, **body}
+        return self.status_of(caller, method, path.format(run=run), body)
+
+    def test_runs_admit_those_of_their_namespace(self):
+        problems = []
+        for method, path, body, words in RUN_ROUTES:
+            row = Row(path, *words.split())
+            # Last those who may, so that what a call takes away was there for the others.
+            for caller in sorted(self.callers, key=lambda caller: caller.allowed(row)):
+                if caller.allowed(row) and path.endswith("/delete-tag"):
+                    self.ask_of_run(self.owner, *SET_TAG, self.run_id)
+                status = self.ask_of_run(caller, method, path, body, self.run_id)
+                known = bool(caller.grants) or caller.kind != "person"
+                sees = known and caller.kind in ("person", "attempt") and caller.holds("viewer", OURS)
+                expected = 200 if caller.allowed(row) else 401 if not known else 403 if sees or caller.kind in ("agent", "join") else 404
+                if status != expected:
+                    problems.append(f"{caller.name} asked {method} {path}, and was answered {status}, not {expected}")
+        self.assertFalse(problems, "\n" + "\n".join(problems))
+
+    def test_attempt_of_another_job_reads_runs_of_its_namespace_and_writes_none_of_them(self):
+        for namespace, answers in ((OURS, {"runner": 403, "viewer": 200}), (THEIRS, {"runner": 404, "viewer": 404})):
+            spec = {"command": ["sh", "-c", "echo $TRAINYARD_TOKEN_FILE; exec sleep 600"], "namespace": namespace}
+            job = self.create("/api/v1/jobs", {**spec, "resources": {"cpu": 0.1}})
+            other = Caller("an attempt in " + namespace, self.attempt_token(1, job["id"]), {namespace: "runner"}, "attempt")
+            self.ask_of_run(self.owner, "PUT", RUN_ROUTES[-1][1], {}, self.run_id)
+            for method, path, body, words in RUN_ROUTES:
+                status = self.ask_of_run(other, method, path, body, self.run_id)
+                self.assertEqual(status, answers[words.split()[0]], (other.name, method, path))
+            self.assertEqual(self.ask_of_run(other, *SET_TAG, job["run_id"]), 200)
+            _, listed = self.server.call("GET", "/api/v1/runs", token=other.token)
+            self.assertEqual({run["namespace"] for run in listed["runs"]}, {namespace})
+            self.server.call("POST", f"/api/v1/jobs/{job['id']}/cancel", {})
+
     def test_document_declares_what_the_table_says(self):
         problems = []
         declared = {}
@@ -354,10 +408,13 @@ class PermissionMatrixTest(unittest.TestCase):
             self.assertEqual(self.status_of(self.owner, "POST", f"/api/v1/jobs/{job}/{action}", body), expected, action)
 
 
-# The test that shuts the server down is the last one.
+# The test that shuts the server down is the last one; the owner's jobs leave no room for others.
 def load_tests(loader, _, __):
-    names = ("test_document_declares_what_the_table_says", "test_owner_may_do_with_an_own_job_what_takes_an_operator_else",
-             "test_routes_outside_the_document_admit_those_they_are_for", "test_every_operation_admits_exactly_those_whom_the_table_names")
+    names = ("test_document_declares_what_the_table_says", "test_runs_admit_those_of_their_namespace",
+             "test_attempt_of_another_job_reads_runs_of_its_namespace_and_writes_none_of_them",
+             "test_owner_may_do_with_an_own_job_what_takes_an_operator_else",
+             "test_routes_outside_the_document_admit_those_they_are_for",
+             "test_every_operation_admits_exactly_those_whom_the_table_names")
     return unittest.TestSuite(PermissionMatrixTest(name) for name in names)
 
 

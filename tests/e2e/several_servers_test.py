@@ -118,6 +118,38 @@ class SeveralServersTest(unittest.TestCase):
         self.assertEqual((followed.returncode, followed.stdout), (0, "through the follower\n"))
         self.assertIsNone(agent.poll())
 
+    def test_jobs_are_told_the_server_that_their_agent_uses_now(self):
+        first = self.start()
+        self.wait_for_lead(first)
+        second = self.start()
+        self.start_agent("several-urls", first, second)
+        show = ["sh", "-c", "echo $TRAINYARD_API_URL $MLFLOW_TRACKING_URI"]
+        job = first.submit(*show)
+        self.assertEqual(first.wait(job)["state"], "SUCCEEDED")
+        self.assertEqual(first.logs(job), f"{first.url} {first.url}\n")
+        first.kill()
+        self.wait_for_lead(second)
+        wait_until(lambda: self.is_ready(second, "several-urls"), timeout=40, what="the node at the other server")
+        job = second.submit(*show)
+        self.assertEqual(second.wait(job)["state"], "SUCCEEDED")
+        self.assertEqual(second.logs(job), f"{second.url} {second.url}\n")
+
+    def test_directory_whose_jobs_are_in_redis_says_so_and_is_not_started_without(self):
+        ledger = self.redis.url.rsplit("/", 1)[0] + "/7"
+        server = Server("server", "--state", ledger)
+        self.addCleanup(server.close)
+        said = (server.root / "server.log").read_text()
+        self.assertIn("jobs in redis://", said)
+        self.assertNotIn("SQLite", said)
+        server.kill()
+        ended = subprocess.run([BIN / "trainyard", "server", "--data", server.data, "--port", "0"], capture_output=True, text=True,
+                               timeout=60, check=False)
+        self.assertEqual(ended.returncode, 1, ended.stdout)
+        self.assertIn("--state", ended.stderr)
+        self.assertIn(ledger, ended.stderr)
+        self.assertNotIn("backup", ended.stderr)
+        server.restart()
+
     def test_leaders_that_are_killed_under_load_lose_and_repeat_nothing(self):
         """Clients submit through both processes, each job under a key of its own, until it is acknowledged; leaders die all the while."""
         pair = [self.start(), self.start()]

@@ -4,9 +4,11 @@ import json
 import os
 import pathlib
 import signal
+import ssl
 import subprocess
 import tempfile
 import unittest
+import urllib.request
 
 from harness import BIN, Server, wait_until, warden_of
 from tiny_data import write_tiny_dataset
@@ -121,6 +123,64 @@ class TrustTest(unittest.TestCase):
     def test_jobs_of_the_embedded_agent_reach_the_server(self):
         server = self.server()
         self.check_jobs(lambda *words: self.cli(server, "--ca-file", self.authority.certificate, *words))
+
+    def check_url_of_job(self, server, expected):
+        """A job is told `expected` as URL, and reaches the server by it."""
+        job = server.submit("sh", "-c", 'echo "$TRAINYARD_API_URL $MLFLOW_TRACKING_URI" && '
+                            'curl -sSf --cacert "$TRAINYARD_CA_FILE" "$TRAINYARD_API_URL/healthz" >&2')
+        ended = server.wait(job)
+        text = server.logs(job)
+        self.assertIn(f"{expected} {expected}\n", text)
+        self.assertEqual(ended["state"], "SUCCEEDED", text)
+
+    def wildcard_server(self, names, *options):
+        """A server on all addresses, whose certificate has these names; calls of the harness trust our authority."""
+        self.certificate, self.key = self.authority.issue("wildcard" + str(len(names)), names)
+        context = ssl.create_default_context(cafile=self.authority.certificate)
+        urllib.request.install_opener(urllib.request.build_opener(urllib.request.HTTPSHandler(context=context)))
+        self.addCleanup(urllib.request.install_opener, None)
+        return self.server("--host", "0.0.0.0", *options)
+
+    def test_server_on_all_addresses_is_reached_by_a_name_of_its_certificate(self):
+        server = self.wildcard_server("DNS:yard.invalid,DNS:localhost")
+        port = server.url.rsplit(":", 1)[1]
+        self.assertEqual(server.url, f"https://localhost:{port}", "127.0.0.1 is not in the certificate")
+        said = (server.root / "server.log").read_text()
+        self.assertIn(f"serves at https://yard.invalid:{port}\n", said, "the first name is told to people")
+        self.check_url_of_job(server, server.url)
+        home = self.root / "home-of-wildcard"
+        (home / ".local/share").mkdir(parents=True)
+        (home / ".local/share/trainyard").symlink_to(server.data)
+        done = subprocess.run([BIN / "trainyard", "node", "ls"], capture_output=True, text=True, timeout=60, check=False,
+                              env=clean_environment(home))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("local", done.stdout)
+
+    def test_jobs_are_told_the_url_by_which_their_agent_reached_the_server(self):
+        server = self.wildcard_server("DNS:localhost,IP:127.0.0.1", "--no-agent")
+        self.assertTrue(server.url.startswith("https://127.0.0.1:"), server.url)
+        data = self.root / "agent-of-wildcard"
+        token = self.root / "wildcard.token"
+        token.write_text(server.token)
+        url = server.url.replace("127.0.0.1", "localhost")
+        agent = subprocess.Popen([BIN / "trainyard-agent", "--join", url + "/", "--token-file", token, "--data", data, "--node", "one",
+                                  "--ca-file", self.authority.certificate], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 env=clean_environment(self.root))
+
+        def end():
+            agent.kill()
+            agent.wait()
+            if warden := warden_of(data):
+                os.kill(warden, signal.SIGKILL)
+        self.addCleanup(end)
+        wait_until(lambda: server.call("GET", "/api/v1/nodes/one")[0] == 200, what="the node")
+        self.check_url_of_job(server, url)
+        # A public address that the server was given counts everywhere.
+        server.kill()
+        server.options += ["--public-url", f"https://127.0.0.1:{server.url.rsplit(':', 1)[1]}"]
+        server.restart()
+        wait_until(lambda: server.call("GET", "/api/v1/nodes/one")[0] == 200, what="the node again")
+        self.check_url_of_job(server, server.options[-1])
 
     def test_agent_and_its_jobs_trust_the_authority_they_are_given(self):
         server = self.server("server")

@@ -249,8 +249,9 @@ void AgentPool::changed(Node& node) {
   ++node.version;
   if (node.waiting.empty() || std::exchange(node.answers_soon, true)) return;
   deps_.strand.post([this, alive = alive_, name = node.view.name] {
-    if (!*alive) return;
-    Node& changed = nodes_.at(name);
+    const auto found = *alive ? nodes_.find(name) : nodes_.end();
+    if (found == nodes_.end()) return;
+    Node& changed = found->second;
     changed.answers_soon = false;
     while (!changed.waiting.empty()) answer(changed, changed.waiting.begin()->first);
   });
@@ -324,6 +325,33 @@ void AgentPool::set_node_state(const NodeName& name, exec::NodeState state, std:
   if (node.synced && observer_ != nullptr) observer_->on_nodes_changed();
 }
 
+Result<void> AgentPool::check_gone(const NodeName& name) const {
+  const auto found = nodes_.find(name);
+  if (found == nodes_.end() || !found->second.synced) {
+    return not_found("node.unknown", "there is no node of this name; `trainyard node ls` lists them: " + name.text);
+  }
+  const Node& node = found->second;
+  if (!node.wanted.empty()) {
+    return failed_precondition("node.has_ranks",
+                               fmt::format("ranks are still placed on this node; drain it and wait until it has none, then take it off the "
+                                           "list: {} has {}",
+                                           name.text, node.wanted.size()));
+  }
+  if (!node.view.ready || node.leaving) return {};
+  return failed_precondition("node.in_use",
+                             fmt::format("this node is heard of; stop its agent, wait {} (its lease), and then take it off the list: {}",
+                                         format_duration(settings_.lease), name.text));
+}
+
+Result<void> AgentPool::remove_node(const NodeName& name) {
+  TRY(check_gone(name));
+  Node& node = nodes_.at(name);
+  while (!node.waiting.empty()) answer(node, node.waiting.begin()->first);
+  nodes_.erase(name);
+  if (observer_ != nullptr) observer_->on_nodes_changed();
+  return {};
+}
+
 /// What the node says of itself; true when that is news for the planner.
 bool AgentPool::take_report(Node& node, const exec::NodeObservation& observation) {
   exec::NodeView& view = node.view;
@@ -360,7 +388,8 @@ void AgentPool::sync(const exec::NodeObservation& observation, std::uint64_t see
   // The lease outlives the wait: the node is heard again at its end.
   const Duration patience = std::min(wait, settings_.lease / 3);
   deps_.strand.post_at(deps_.clock.monotonic_now() + patience, [this, alive = alive_, name = observation.node, id] {
-    if (*alive) answer(nodes_.at(name), id);
+    if (!*alive) return;
+    if (const auto found = nodes_.find(name); found != nodes_.end()) answer(found->second, id);
   });
 }
 

@@ -61,6 +61,13 @@ class AgentPool final : public exec::ExecutionBackend {
   /// wants to leave is kDraining as long as the agent says so.
   void set_node_state(const NodeName& name, exec::NodeState state, std::string why);
 
+  /// Whether the node is gone, so that it may be taken off the list: silent for its lease, or its agent leaves, and without ranks. Errors:
+  /// NOT_FOUND "node.unknown", FAILED_PRECONDITION "node.in_use" and "node.has_ranks".
+  Result<void> check_gone(const NodeName& name) const;
+  /// Takes a node that is gone off the list, with what an operator wanted of it; one that reports again is a new one. Errors: as
+  /// check_gone.
+  Result<void> remove_node(const NodeName& name);
+
   /// True between launch (or adopt) and forget: what this attempt sends may be taken. Thread-safe.
   bool holds(const AttemptKey& attempt) const;
   /// True while this rank is leased to this node: nobody else may send its output. Thread-safe.

@@ -195,5 +195,49 @@ TEST_F(PoolDevicesTest, devices_of_running_ranks_are_learnt_from_their_node_afte
   EXPECT_EQ(desired.ranks[1].launch.devices, (Devices{1})) << "0 is taken by the rank that runs";
 }
 
+TEST_F(PoolNodesTest, node_that_is_heard_of_or_has_ranks_stays_on_the_list) {
+  world.sync_all();
+  EXPECT_EQ(world.pool.remove_node(NodeName{"a"}).error().id, "node.in_use");
+  EXPECT_EQ(world.pool.remove_node(NodeName{"nowhere"}).error().id, "node.unknown");
+  world.pool.launch(one_rank(1, "a"));
+  world.agent("a").silent = true;
+  world.strand.advance(16s);
+  EXPECT_FALSE(view("a").ready);
+  EXPECT_EQ(world.pool.remove_node(NodeName{"a"}).error().id, "node.has_ranks") << "their loss is not durable yet";
+  world.pool.forget(one_rank(1, "a").attempt);
+  EXPECT_TRUE(world.pool.check_gone(NodeName{"a"}).ok());
+}
+
+TEST_F(PoolNodesTest, node_that_was_taken_off_the_list_comes_back_as_a_new_one) {
+  world.agent("a").observation.installation = "first";
+  world.sync_all();
+  world.pool.set_node_state(NodeName{"a"}, exec::NodeState::kCordoned, "new disks");
+  world.agent("a").silent = true;
+  world.strand.advance(16s);
+  const int before = seen.node_changes;
+  ASSERT_TRUE(world.pool.remove_node(NodeName{"a"}).ok());
+  EXPECT_EQ(seen.node_changes, before + 1);
+  EXPECT_EQ(world.pool.nodes().size(), 1u);
+  world.strand.advance(1min);
+  EXPECT_EQ(outcome_for("second"), "accepted");
+  EXPECT_EQ(view("a").state, exec::NodeState::kReady) << "what was wanted of the one before is forgotten";
+}
+
+TEST_F(PoolNodesTest, leaving_node_without_ranks_may_go_and_its_waiting_report_is_answered) {
+  exec::NodeObservation report = world.agent("a").observation;
+  report.leaving = true;
+  report.stamp += 1'000'000;
+  std::uint64_t version = 0;
+  world.pool.sync(report, 0, Duration(0), [&](const Result<exec::DesiredState>& state) { version = state->version; });
+  world.strand.run_ready();
+  bool answered = false;
+  world.pool.sync(report, version, 5s, [&](const Result<exec::DesiredState>&) { answered = true; });
+  world.strand.run_ready();
+  ASSERT_FALSE(answered);
+  ASSERT_TRUE(world.pool.remove_node(NodeName{"a"}).ok());
+  EXPECT_TRUE(answered);
+  world.strand.advance(1min);
+}
+
 }  // namespace
 }  // namespace trainyard::adapters::agent_pool

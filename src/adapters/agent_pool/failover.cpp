@@ -55,7 +55,10 @@ Result<std::vector<std::string>> parse_server_urls(std::string_view text) {
   std::vector<std::string> urls;
   for (std::size_t at = 0; at <= text.size();) {
     const std::size_t comma = std::min(text.find(',', at), text.size());
-    urls.emplace_back(text.substr(at, comma - at));
+    std::string_view url = text.substr(at, comma - at);
+    while (url.ends_with('/')) url.remove_suffix(1);
+    const bool bare = !url.empty() && url.find("://") == std::string_view::npos;
+    urls.push_back((bare ? "http://" : "") + std::string(url));
     at = comma + 1;
   }
   for (std::size_t i = 0; i < urls.size(); ++i) {
@@ -68,15 +71,16 @@ Result<std::vector<std::string>> parse_server_urls(std::string_view text) {
   return urls;
 }
 
-MakeClient make_failover_clients(std::vector<std::string> urls, net::ClientTls tls) {
+FailoverClients make_failover_clients(std::vector<std::string> urls, net::ClientTls tls) {
   const auto servers = std::make_shared<Servers>();  // shared: between the clients
   servers->urls = std::move(urls);
   servers->tls = std::move(tls);
-  return [servers]() -> Result<std::unique_ptr<net::HttpClient>> {
+  const auto connect = [servers]() -> Result<std::unique_ptr<net::HttpClient>> {
     // A faulty address is told at once.
     TRY(net::make_http_client(servers->urls[servers->current], servers->tls));
     return std::unique_ptr<net::HttpClient>(std::make_unique<FailoverClient>(servers));
   };
+  return {connect, [servers] { return servers->urls[servers->current]; }};
 }
 
 }  // namespace trainyard::adapters::agent_pool

@@ -35,21 +35,25 @@ std::string name_from(net::HttpClient& client) {
 TEST(FailoverClients, all_stay_with_the_first_server_until_it_is_gone) {
   NamedServer a("a");
   NamedServer b("b");
-  const MakeClient make = make_failover_clients({a.url(), b.url()}, {});
+  const FailoverClients clients = make_failover_clients({a.url(), b.url()}, {});
+  const MakeClient& make = clients.connect;
   const auto one = make().value();
   const auto two = make().value();
   EXPECT_EQ(name_from(*one), "a");
   EXPECT_EQ(name_from(*two), "a");
+  EXPECT_EQ(clients.url_in_use(), a.url());
   a.stop();
   EXPECT_EQ(name_from(*one), "") << "the call that failed is not made twice";
   EXPECT_EQ(name_from(*one), "b");
   EXPECT_EQ(name_from(*two), "b") << "what one has learnt counts for all";
+  EXPECT_EQ(clients.url_in_use(), b.url());
 }
 
 TEST(FailoverClients, last_server_is_followed_by_the_first) {
   NamedServer a("a");
   NamedServer b("b");
-  const MakeClient make = make_failover_clients({b.url(), a.url()}, {});
+  const FailoverClients clients = make_failover_clients({b.url(), a.url()}, {});
+  const MakeClient& make = clients.connect;
   const auto client = make().value();
   EXPECT_EQ(name_from(*client), "b");
   b.stop();
@@ -62,7 +66,8 @@ TEST(FailoverClients, last_server_is_followed_by_the_first) {
 
 TEST(ServerUrls, list_is_taken_apart_and_faults_are_told) {
   EXPECT_EQ(parse_server_urls("http://a:1,http://b:2").value(), (std::vector<std::string>{"http://a:1", "http://b:2"}));
-  for (const char* text : {"", "http://a:1,", ",http://a:1", "http://a:1,http://a:1"}) {
+  EXPECT_EQ(parse_server_urls("a:1,http://b:2/").value(), (std::vector<std::string>{"http://a:1", "http://b:2"}));
+  for (const char* text : {"", "/", "http://a:1,", ",http://a:1", "http://a:1,http://a:1", "http://a:1,http://a:1/"}) {
     const Result<std::vector<std::string>> urls = parse_server_urls(text);
     ASSERT_FALSE(urls.ok()) << text;
     EXPECT_EQ(urls.error().id, "agent.join_url");

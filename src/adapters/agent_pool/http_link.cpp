@@ -1,6 +1,7 @@
 #include "adapters/agent_pool/http_link.h"
 
 #include <fmt/format.h>
+#include <sys/eventfd.h>
 
 namespace trainyard::adapters::agent_pool {
 namespace {
@@ -31,6 +32,14 @@ Error error_of(const net::Response& response) {
   return error;
 }
 
+HttpLink::HttpLink(MakeClient connect, CredentialSource& credential)
+    : connect_(std::move(connect)), credential_(credential), interrupted_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void HttpLink::interrupt() {
+  // It fails when it was called very often already: then the event is there.
+  (void)::eventfd_write(interrupted_.get(), 1);
+}
+
 Result<std::unique_ptr<net::HttpClient>> HttpLink::take_client() {
   const std::lock_guard lock(mutex_);
   if (idle_.empty()) return connect_();
@@ -39,7 +48,7 @@ Result<std::unique_ptr<net::HttpClient>> HttpLink::take_client() {
   return client;
 }
 
-Result<Document> HttpLink::exchange(std::string method, std::string target, std::string body, Duration timeout) {
+Result<Document> HttpLink::exchange(std::string method, std::string target, std::string body, Duration timeout, int cancel_fd) {
   net::ClientRequest request;
   request.method = std::move(method);
   request.target = std::move(target);
@@ -48,6 +57,7 @@ Result<Document> HttpLink::exchange(std::string method, std::string target, std:
   if (request.method == "POST") request.headers.set("Content-Type", "application/octet-stream");
   request.body = std::move(body);
   request.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(timeout);
+  request.cancel_fd = cancel_fd;
   ASSIGN_OR_RETURN(std::unique_ptr<net::HttpClient> http, take_client());
   const Result<net::Response> response = http->send(request);
   if (!response.ok()) return response.error();
@@ -62,7 +72,8 @@ Result<Document> HttpLink::exchange(std::string method, std::string target, std:
 Result<exec::DesiredState> HttpLink::sync(const exec::NodeObservation& observation, std::uint64_t seen_version, Duration wait) {
   const std::string target =
       fmt::format("/api/v1/agents/{}/sync?seen={}&wait_us={}", net::percent_encode(observation.node.text), seen_version, wait.count());
-  ASSIGN_OR_RETURN(const Document state, exchange("POST", target, to_json(exec::to_document(observation)), wait + kSyncPatience));
+  ASSIGN_OR_RETURN(const Document state,
+                   exchange("POST", target, to_json(exec::to_document(observation)), wait + kSyncPatience, interrupted_.get()));
   return exec::desired_state_from(state);
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <memory>
 #include <string>
 
@@ -52,6 +53,29 @@ TEST_F(HttpLinkTest, errors_keep_their_category_and_id_over_the_wire) {
 TEST_F(HttpLinkTest, server_that_is_gone_is_unavailable) {
   server.reset();
   EXPECT_EQ(answered({}).category, Category::kUnavailable);
+}
+
+TEST_F(HttpLinkTest, sync_that_waits_ends_when_the_agent_stops_and_no_later_one_waits) {
+  net::Router silent(authorizer);
+  std::promise<void> asked;
+  net::ResponderPtr held;
+  silent.add({"POST", "/api/v1/agents/{node}/sync", net::Permission::kOpen, [&](const net::Request&, const net::ResponderPtr& responder) {
+                if (held == nullptr) asked.set_value();
+                held = responder;
+              }});
+  const auto waits = net::make_http_server({}, silent).value();
+  HttpLink waiting([url = "http://127.0.0.1:" + std::to_string(waits->port())] { return net::make_http_client(url); }, credential);
+  exec::NodeObservation report;
+  report.node.text = "one";
+  const auto sync = [&] { return waiting.sync(report, 0, std::chrono::minutes(1)); };
+  std::future<Result<exec::DesiredState>> first = std::async(std::launch::async, sync);
+  ASSERT_EQ(asked.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  waiting.interrupt();
+  ASSERT_EQ(first.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ(first.get().error().id, "net.cancelled");
+  std::future<Result<exec::DesiredState>> second = std::async(std::launch::async, sync);
+  ASSERT_EQ(second.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_FALSE(second.get().ok());
 }
 
 /// Notes how long it is to wait, and finds nobody.

@@ -34,9 +34,11 @@ Result<void> TrackSink::start_run(const jobs::RunStart& start) {
   run.id = start.run;
   run.experiment = {"0"};
   run.name = start.name;
-  run.user = "trainyard";
+  run.user = start.owner;
   run.started_ms = millis(start.started_at);
-  run.tags = {{"trainyard.job_id", start.job.text()}, {"trainyard.kind", start.kind}};
+  run.name_space = start.name_space;
+  run.job = start.job;
+  run.tags = {{std::string(track::kJobTag), start.job.text()}, {"trainyard.kind", start.kind}};
   if (!start.dataset.empty()) run.tags.push_back({std::string(track::kDatasetTag), start.dataset});
   if (start.synthetic) run.tags.push_back({std::string(track::kSyntheticTag), "true"});
   const Result<track::Run> created = tracking_.runs().create(run);

@@ -4,9 +4,10 @@
 
 namespace trainyard::adapters::track_sink {
 
-/// Tracking as the place where the runs of jobs are kept: experiment "Default", the run id that the job was given at submit, and the tags
-/// "trainyard.job_id", "trainyard.kind" and "trainyard.dataset". A metric key that tracking does not take is stored with '_' in place of
-/// what is wrong with it; what comes for a run that somebody deleted is dropped. Errors: those of the database.
+/// Tracking as the place where the runs of jobs are kept: experiment "Default", the run id that the job was given at submit, its namespace,
+/// its owner as the user, and the tags "trainyard.job_id", "trainyard.kind" and "trainyard.dataset". A metric key that tracking does not
+/// take is stored with '_' in place of what is wrong with it; what comes for a run that somebody deleted is dropped. Errors: those of the
+/// database.
 class TrackSink final : public jobs::AttemptSink {
  public:
   explicit TrackSink(track::Tracking& tracking) : tracking_(tracking) {}

@@ -11,7 +11,7 @@ class TrackSinkTest : public track::testing::TrackingTest {
  protected:
   void start(bool synthetic = false) {
     const TimePoint begin = time_from_micros(5'000'000);
-    ASSERT_TRUE(sink.start_run({run, JobId{17}, "train-final", "train", "fashion@3/curated", synthetic, begin}).ok());
+    ASSERT_TRUE(sink.start_run({run, JobId{17}, "train-final", "train", "fashion@3/curated", synthetic, begin, "vision", "ann"}).ok());
   }
   Result<void> record(std::uint32_t attempt, std::vector<jobs::MetricPoint> points) {
     return sink.record_metrics(run, AttemptNumber{attempt}, points);
@@ -27,7 +27,7 @@ class TrackSinkTest : public track::testing::TrackingTest {
 TEST_F(TrackSinkTest, run_on_made_up_data_is_tagged) {
   start(true);
   const track::Run stored = tracking.runs().get(run).value();
-  ASSERT_EQ(stored.tags.size(), 5u);
+  ASSERT_EQ(stored.tags.size(), 6u);
   EXPECT_EQ(stored.tags[1].key, track::kSyntheticTag);
   EXPECT_EQ(stored.tags[1].value, "true");
 }
@@ -40,9 +40,12 @@ TEST_F(TrackSinkTest, run_of_a_job_starts_logs_and_ends) {
   EXPECT_EQ(stored.info.name, "train-final");
   EXPECT_EQ(stored.info.status, track::RunStatus::kFinished);
   EXPECT_EQ(stored.info.started_ms, 5000);
+  EXPECT_EQ(stored.info.user, "ann");
+  EXPECT_EQ(stored.info.name_space, "vision");
+  EXPECT_EQ(stored.info.job, JobId{17});
   EXPECT_EQ(stored.info.ended_ms, 8000);
   EXPECT_EQ(stored.metrics.at(0).point.value, 0.25);
-  ASSERT_EQ(stored.tags.size(), 4u);
+  ASSERT_EQ(stored.tags.size(), 5u);
   EXPECT_EQ(stored.tags[1].value, "fashion@3/curated");
   EXPECT_EQ(stored.tags[2].value, "17");
 }
@@ -72,8 +75,8 @@ TEST_F(TrackSinkTest, later_attempt_replaces_the_steps_it_repeats) {
 
 TEST_F(TrackSinkTest, writes_that_are_made_together_all_count_or_none) {
   const RunId other{"00000000000000010000000000000012"};
-  const jobs::RunStart first{run, JobId{17}, "a", "train", "", false, time_from_micros(1)};
-  const jobs::RunStart second{other, JobId{18}, "b", "train", "", false, time_from_micros(1)};
+  const jobs::RunStart first{run, JobId{17}, "a", "train", "", false, time_from_micros(1), "vision", "ann"};
+  const jobs::RunStart second{other, JobId{18}, "b", "train", "", false, time_from_micros(1), "vision", "ann"};
   const Result<void> failed = sink.together([&](jobs::AttemptSink& all) -> Result<void> {
     TRY(all.start_run(first));
     return unavailable("test.failed", "after the first");

@@ -64,8 +64,10 @@ Result<RankKey> rank_of(const net::Request& request) {
 
 void sync(const AgentContext& context, const net::Request& request, const net::ResponderPtr& responder) {
   const NodeName node{request.path_parameters.at("node")};
-  if (const Result<void> own = check_node(request.principal, node); !own.ok()) {
-    return responder->respond(net::problem_response(own.error(), request.request_id));
+  const Result<void> own = check_node(request.principal, node);
+  // A node that no route can name could be neither drained nor taken away.
+  if (const Result<void> named = own.ok() ? access::check_node_name(node.text) : own; !named.ok()) {
+    return responder->respond(net::problem_response(named.error(), request.request_id));
   }
   const Result<Document> body = parse_json(request.body);
   Result<exec::NodeObservation> observation = body.ok() ? exec::node_observation_from(*body) : Result<exec::NodeObservation>(body.error());

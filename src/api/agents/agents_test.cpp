@@ -185,5 +185,14 @@ TEST_F(AgentRoutesTest, every_route_is_for_agents_and_admins) {
   EXPECT_TRUE(router.check().ok());
 }
 
+TEST_F(AgentRoutesTest, node_of_a_name_that_no_route_can_name_is_refused) {
+  for (const char* name : {"bad%20name!", "n%C3%A4me", ".hidden"}) {
+    const net::Response refused = call("POST", std::string("/api/v1/agents/") + name + "/sync", observation_json());
+    EXPECT_EQ(refused.status, 400) << name;
+    EXPECT_EQ(code_of(refused), "access.node_name") << name;
+  }
+  EXPECT_TRUE(observations.empty());
+}
+
 }  // namespace
 }  // namespace trainyard::api

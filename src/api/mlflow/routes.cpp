@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "access/token_authorizer.h"
 #include "api/mlflow/internal/artifact_routes.h"
 #include "api/mlflow/internal/calls.h"
 #include "api/mlflow/internal/errors.h"
+#include "api/mlflow/internal/run_caller.h"
 
 namespace trainyard::api::mlflow {
 namespace {
@@ -23,23 +23,20 @@ constexpr std::string_view kVersion = "3.3.0";
 Result<Document> answer(const MlflowContext& context, internal::CallHandler handler, const Request& request) {
   ASSIGN_OR_RETURN(const Document arguments, internal::arguments_of(request));
   const Fields fields(arguments);
-  return handler(Call{fields, request.principal, context.tracking, context.clock});
+  track::GuardedTracking tracking(context.tracking, internal::run_caller(request.principal));
+  return handler(Call{fields, request.principal, tracking, context.clock});
 }
 
 net::Response response_of(const Result<Document>& message) {
   return message.ok() ? net::json_response(200, *message) : internal::error_response(message.error());
 }
 
-/// Whether a job may have been faster than the writing of its own run.
-bool came_too_early(const Result<Document>& message, const Request& request) {
-  return !message.ok() && message.error().id == "track.unknown_run" && access::attempt_of(request.principal).has_value();
-}
-
 net::Handler on_blocking_thread(const MlflowContext& context, internal::CallHandler handler) {
   return [context, handler](Request request, ResponderPtr responder) {
     context.blocking.post([context, handler, request = std::move(request), responder = std::move(responder)] {
       const Result<Document> message = answer(context, handler, request);
-      if (!came_too_early(message, request)) return responder->respond(response_of(message));
+      const bool early = !message.ok() && internal::came_too_early(message.error(), request.principal);
+      if (!early) return responder->respond(response_of(message));
       context.run_writer.post(
           [context, handler, request, responder] { responder->respond(response_of(answer(context, handler, request))); });
     });
@@ -58,9 +55,9 @@ Document server_info() {
 }
 
 void add_constant(net::Router& router, const char* pattern, const net::Response& response) {
-  router.add(
-      {"GET", pattern, Permission::kViewer, [response](const Request&, const ResponderPtr& responder) { responder->respond(response); },
-       std::size_t{1} << 20, net::RouteDoc{.foreign = true}});
+  router.add({"GET", pattern, Permission::kViewer,
+              [response](const Request&, const ResponderPtr& responder) { responder->respond(response); }, std::size_t{1} << 20,
+              net::RouteDoc{.foreign = true}});
 }
 
 void write_refusals(net::Router& router) {

@@ -196,6 +196,7 @@ TEST_F(MlflowRoutesTest, job_that_is_faster_than_its_run_is_answered_behind_it) 
     track::NewRun run;
     run.id = id;
     run.experiment = {"0"};
+    run.job = JobId{17};
     EXPECT_TRUE(tracking.runs().create(run).ok());
   });
   const net::testing::FakeAnswerPtr early = log();

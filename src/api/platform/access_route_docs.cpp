@@ -48,7 +48,7 @@ net::RouteDoc change_user_doc() {
           .parameters = {user_parameter(), if_match()},
           .body = net::json_body<UserChange>("What is to be different."),
           .answers = {net::json_answer<UserView>(200, "The user.")},
-          .problems = {412}};
+          .problems = {409, 412}};
 }
 
 net::RouteDoc delete_user_doc() {
@@ -76,6 +76,7 @@ net::RouteDoc set_grant_doc() {
           .parameters = {user_parameter()},
           .body = net::json_body<GrantView>("The role."),
           .answers = {net::json_answer<GrantList>(200, "What the user may do now.")},
+          .problems = {409},
           .namespaced = true};
 }
 
@@ -87,6 +88,7 @@ net::RouteDoc remove_grant_doc() {
           .summary = "Takes the role of a user in a namespace away; for admins of that namespace.",
           .parameters = {user_parameter(), std::move(name_space)},
           .answers = {net::json_answer<GrantList>(200, "What the user may do now.")},
+          .problems = {409},
           .namespaced = true};
 }
 

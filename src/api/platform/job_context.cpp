@@ -64,10 +64,10 @@ void find_job_for(JobContext context, const net::Request& request, net::Permissi
 
 Result<void> require_submit(const net::Principal& principal, std::string_view name_space) {
   if (!access::attempt_of(principal) && net::may(principal, net::Permission::kRunner, name_space)) return {};
-  const std::string what = access::attempt_of(principal)
-                               ? "the token of a job's attempt submits no jobs, so that a job is no way to more rights; use a user's token for it"
-                               : fmt::format("submitting takes the role 'runner' in the namespace, and this token does not have it there: {}",
-                                             name_space);
+  const std::string what =
+      access::attempt_of(principal)
+          ? "the token of a job's attempt submits no jobs, so that a job is no way to more rights; use a user's token for it"
+          : fmt::format("submitting takes the role 'runner' in the namespace, and this token does not have it there: {}", name_space);
   return Error{Category::kPermissionDenied, "auth.forbidden", what, {}, {}};
 }
 
@@ -77,9 +77,10 @@ Result<std::string> idempotency_key_of(const net::Request& request) {
   if (!given) return std::string();
   const bool plain = std::all_of(given->begin(), given->end(), [](char c) { return c >= ' ' && c <= '~'; });
   if (given->empty() || given->size() > kLengthMax || !plain) {
-    return invalid_argument("idempotency.key",
-                            fmt::format("an Idempotency-Key has 1 to {} printable ASCII characters; this one has: {}", kLengthMax, given->size()),
-                            "/Idempotency-Key");
+    return invalid_argument(
+        "idempotency.key",
+        fmt::format("an Idempotency-Key has 1 to {} printable ASCII characters; this one has: {}", kLengthMax, given->size()),
+        "/Idempotency-Key");
   }
   return fmt::format("{}\n{}", request.principal.name, *given);
 }

@@ -32,7 +32,9 @@ struct PriorityChange {
 struct AttemptList {
   static constexpr std::string_view kSchemaName = "AttemptList";
   std::vector<JobAttempt> attempts;
-  void describe(FieldVisitor& fields) { fields.field("attempts", attempts, "Oldest first: at most 16 that are over, and the one that goes on."); }
+  void describe(FieldVisitor& fields) {
+    fields.field("attempts", attempts, "Oldest first: at most 16 that are over, and the one that goes on.");
+  }
 };
 
 /// What a batch of submits made.
@@ -203,7 +205,8 @@ void add_job_control_routes(net::Router& router, JobContext context) {
       "POST", "/api/v1/jobs/{id}/priority", Permission::kRunner,
       [context](const net::Request& request, const net::ResponderPtr& responder) { set_priority(context, request, responder); }, priority);
   RouteDoc again = change_doc("retryJob", "Submits a job that has failed, was cancelled or timed out once more, as a new job.");
-  again.parameters.push_back(net::header_text("Idempotency-Key", "The same key for the same job again answers with the job it made first."));
+  again.parameters.push_back(
+      net::header_text("Idempotency-Key", "The same key for the same job again answers with the job it made first."));
   again.answers = {net::json_answer<JobView>(201, "The new job.")};
   add(
       "POST", "/api/v1/jobs/{id}/retry", Permission::kRunner,

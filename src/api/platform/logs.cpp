@@ -274,7 +274,8 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
   /// What cannot be read any more is said in its place; it is no end like any other.
   bool send_damage(std::uint32_t rank, const Error& error) {
     if (error.category == Category::kNotFound || !std::exchange(damage_told_, true)) return true;
-    store::LogRecord told{context_.clock.now(), store::LogStream::kSystem, "the log cannot be read on from here: " + error.describe() + "\n"};
+    store::LogRecord told{context_.clock.now(), store::LogStream::kSystem,
+                          "the log cannot be read on from here: " + error.describe() + "\n"};
     return stream_->write(options_.plain ? std::move(told.bytes) : log_event(position_, rank, told));
   }
 
@@ -401,9 +402,10 @@ Result<void> check_position(WatchedLogStore& logs, JobId job, const LogPosition&
   for (std::uint32_t rank = 0; rank < position.offsets.size(); ++rank) {
     const Result<store::LogSlice> slice = logs.read({{job, position.attempt}, rank}, position.offsets[rank], 1);
     if (slice.ok() || slice.error().category == Category::kNotFound) continue;
-    return invalid_argument("log.position", fmt::format("no record of rank {} begins at this place; give the id of an event as it came, or "
-                                                        "none to begin anew: {} ({})",
-                                                        rank, position_text(position), slice.error().describe()),
+    return invalid_argument("log.position",
+                            fmt::format("no record of rank {} begins at this place; give the id of an event as it came, or "
+                                        "none to begin anew: {} ({})",
+                                        rank, position_text(position), slice.error().describe()),
                             "/Last-Event-ID");
   }
   return {};

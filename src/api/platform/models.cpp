@@ -82,7 +82,7 @@ ModelView view_of(const track::RegisteredModel& model) {
   return view;
 }
 
-Result<net::Response> register_version(const TrackingContext& context, const net::Request& request) {
+Result<net::Response> register_version(track::GuardedTracking& tracking, const net::Request& request) {
   ASSIGN_OR_RETURN(const Document body, parse_json(request.body));
   ASSIGN_OR_RETURN(const VersionBody fields, decode<VersionBody>(body, {.numbers_as_text = false}));
   track::NewModelVersion version;
@@ -95,7 +95,7 @@ Result<net::Response> register_version(const TrackingContext& context, const net
   version.idempotency_key = fields.idempotency_key;
   version.create_model = true;
   for (const auto& [key, value] : fields.tags) version.tags.push_back({key, value});
-  track::ModelRegistry& models = context.tracking.models();
+  track::GuardedModels& models = tracking.models();
   ASSIGN_OR_RETURN(track::ModelVersion created, models.create_version(version));
   if (!fields.alias.empty()) {
     TRY(models.set_alias({created.model, created.version}, fields.alias));
@@ -106,35 +106,35 @@ Result<net::Response> register_version(const TrackingContext& context, const net
   return response;
 }
 
-Result<net::Response> list_models(const TrackingContext& context, const net::Request& request) {
+Result<net::Response> list_models(track::GuardedTracking& tracking, const net::Request& request) {
   track::RegistrySearch search;
   search.max_results = kModelsMax;
-  ASSIGN_OR_RETURN(const track::ModelPage page, context.tracking.models().search_models(search));
+  ASSIGN_OR_RETURN(const track::ModelPage page, tracking.models().search_models(search));
   ModelList list;
   for (const track::RegisteredModel& model : page.models) list.models.push_back(view_of(model));
   TRY(take_page(request, "models", list.models, list.next_cursor));
   return net::json_response(200, encode(list));
 }
 
-Result<net::Response> show_model(const TrackingContext& context, const net::Request& request) {
-  ASSIGN_OR_RETURN(const track::RegisteredModel model, context.tracking.models().get_model(request.path_parameters.at("name")));
+Result<net::Response> show_model(track::GuardedTracking& tracking, const net::Request& request) {
+  ASSIGN_OR_RETURN(const track::RegisteredModel model, tracking.models().get_model(request.path_parameters.at("name")));
   track::RegistrySearch search;
   search.filter = fmt::format("name = '{}'", model.name);
   search.order_by = {"version_number DESC"};
   search.max_results = kVersionsMax;
-  ASSIGN_OR_RETURN(const track::ModelVersionPage page, context.tracking.models().search_versions(search));
+  ASSIGN_OR_RETURN(const track::ModelVersionPage page, tracking.models().search_versions(search));
   ModelView view = view_of(model);
   view.versions.emplace();
   for (const track::ModelVersion& version : page.versions) view.versions->push_back(view_of(version));
   return net::with_etag(request, net::json_response(200, encode(view)));
 }
 
-Result<net::Response> move_alias(const TrackingContext& context, const net::Request& request) {
+Result<net::Response> move_alias(track::GuardedTracking& tracking, const net::Request& request) {
   ASSIGN_OR_RETURN(const Document body, parse_json(request.body));
   ASSIGN_OR_RETURN(const AliasBody fields, decode<AliasBody>(body, {.numbers_as_text = false}));
   const track::ModelVersionName name{request.path_parameters.at("name"), fields.version};
-  TRY(context.tracking.models().set_alias(name, request.path_parameters.at("alias")));
-  ASSIGN_OR_RETURN(const track::ModelVersion version, context.tracking.models().get_version(name));
+  TRY(tracking.models().set_alias(name, request.path_parameters.at("alias")));
+  ASSIGN_OR_RETURN(const track::ModelVersion version, tracking.models().get_version(name));
   return net::json_response(200, encode(view_of(version)));
 }
 

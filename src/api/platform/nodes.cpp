@@ -72,6 +72,29 @@ void change(const NodeContext& context, const net::Request& request, const net::
   });
 }
 
+/// Takes a node that is gone off the list. Its credential ends first: the machine cannot come back on its own afterwards.
+void remove(const NodeContext& context, const net::Request& request, const net::ResponderPtr& responder) {
+  const NodeName name{request.path_parameters.at("name")};
+  const access::Caller caller = access::caller_of(request);
+  context.strand.post([context, name, caller, responder] {
+    const std::optional<exec::NodeView> node = find_node(context.backend, name);
+    const Result<void> gone = node ? context.check_gone(name) : Result<void>(unknown_node(name));
+    if (!gone.ok()) return responder->respond(net::problem_response(gone.error(), caller.request_id));
+    context.writes.post([context, name, caller, responder, node = node_summary(*node)] {
+      Result<void> done = context.revoke(caller, name);
+      // An agent with a token of its own has no credential that could end.
+      if (done.ok() || done.error().category == Category::kNotFound) done = context.intents.clear(name);
+      if (!done.ok()) return responder->respond(net::problem_response(done.error(), caller.request_id));
+      context.strand.post([context, name, caller, responder, node] {
+        const Result<void> removed = context.remove(name);
+        // Two may ask for it at the same time.
+        const bool away = removed.ok() || removed.error().category == Category::kNotFound;
+        responder->respond(away ? net::json_response(200, encode(node)) : net::problem_response(removed.error(), caller.request_id));
+      });
+    });
+  });
+}
+
 void pools(const NodeContext& context, const net::Request& request, const net::ResponderPtr& responder) {
   context.strand.post(
       [context, request, responder] { answer_page(request, responder, "pools", pools_of(context.backend.nodes()), &PoolList::pools); });
@@ -110,6 +133,14 @@ void add_node_routes(net::Router& router, NodeContext context) {
        .summary = "One node.",
        .parameters = {name_parameter()},
        .answers = {net::json_answer<NodeSummary>(200, "The node.")}});
+  add("DELETE", "/api/v1/nodes/{name}", Permission::kOperator,
+      [context](const net::Request& request, const net::ResponderPtr& responder) { remove(context, request, responder); },
+      {.operation = "removeNode",
+       .tag = "nodes",
+       .summary = "Takes a node that is gone off the list, and ends the credential of its agent.",
+       .parameters = {name_parameter()},
+       .answers = {net::json_answer<NodeSummary>(200, "The node as it was.")},
+       .problems = {409}});
   const auto change_to = [context](NodeState state) {
     return
         [context, state](const net::Request& request, const net::ResponderPtr& responder) { change(context, request, responder, state); };

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "access/held_namespaces.h"
+#include "access/token_authorizer.h"
 #include "api/platform/paging.h"
 #include "api/platform/tracking_views.h"
 #include "net/conditional.h"
@@ -26,6 +28,7 @@ RunView view_of(const track::Run& run) {
   RunView view{.id = info.id.text,
                .experiment = info.experiment.text,
                .name = info.name,
+               .name_space = info.name_space,
                .user = info.user,
                .status = std::string(name_of(info.status)),
                .started_at = time_of(info.started_ms),
@@ -38,11 +41,11 @@ RunView view_of(const track::Run& run) {
                .links = {}};
   if (info.ended_ms) view.ended_at = time_of(*info.ended_ms);
   for (const track::Metric& metric : run.metrics) view.metrics[metric.key] = view_of(metric.point);
-  if (const auto job = view.tags.find("trainyard.job_id"); job != view.tags.end()) view.links = RunLinks{"/api/v1/jobs/" + job->second};
+  if (info.job.valid()) view.links = RunLinks{"/api/v1/jobs/" + info.job.text()};
   return view;
 }
 
-Result<net::Response> list_runs(const TrackingContext& context, const net::Request& request) {
+Result<net::Response> list_runs(track::GuardedTracking& tracking, const net::Request& request) {
   track::RunSearch search;
   search.max_results = net::query_number(request, "limit", kPageDefault);
   search.filter = request.query_value("filter").value_or("");
@@ -53,7 +56,7 @@ Result<net::Response> list_runs(const TrackingContext& context, const net::Reque
   if (const auto cursor = request.query_value("cursor")) {
     ASSIGN_OR_RETURN(search.page_token, read_cursor(*cursor, question));
   }
-  ASSIGN_OR_RETURN(const track::RunPage page, context.tracking.runs().search(search));
+  ASSIGN_OR_RETURN(const track::RunPage page, tracking.runs().search(search));
   RunPage answer;
   for (const track::Run& run : page.runs) answer.runs.push_back(view_of(run));
   if (!page.next_page_token.empty()) answer.next_cursor = make_cursor(question, page.next_page_token);
@@ -63,18 +66,34 @@ Result<net::Response> list_runs(const TrackingContext& context, const net::Reque
   return net::json_response(200, body);
 }
 
-Result<net::Response> show_run(const TrackingContext& context, const net::Request& request) {
-  ASSIGN_OR_RETURN(const track::Run run, context.tracking.runs().get({request.path_parameters.at("id")}));
+Result<net::Response> show_run(track::GuardedTracking& tracking, const net::Request& request) {
+  ASSIGN_OR_RETURN(const track::Run run, tracking.runs().get({request.path_parameters.at("id")}));
   return net::with_etag(request, net::json_response(200, encode(view_of(run))));
 }
 
-Result<net::Response> show_metric(const TrackingContext& context, const net::Request& request) {
+Result<net::Response> show_metric(track::GuardedTracking& tracking, const net::Request& request) {
   MetricHistory answer;
-  answer.key = request.query_value("key").value_or("");
-  ASSIGN_OR_RETURN(const std::vector<track::MetricPoint> history,
-                   context.tracking.runs().history({request.path_parameters.at("id")}, answer.key));
+  const RunId id{request.path_parameters.at("id")};
+  const std::optional<std::string> key = request.query_value("key");
+  if (!key) {
+    ASSIGN_OR_RETURN(const track::Run run, tracking.runs().get(id));
+    for (const track::Metric& metric : run.metrics) {
+      answer.histories[metric.key] = fmt::format("/api/v1/runs/{}/metrics?key={}", id.text, net::percent_encode(metric.key));
+    }
+    return net::json_response(200, encode(answer));
+  }
+  answer.key = *key;
+  ASSIGN_OR_RETURN(const std::vector<track::MetricPoint> history, tracking.runs().history(id, answer.key));
   for (const track::MetricPoint& point : history) answer.points.push_back(view_of(point));
   return net::json_response(200, encode(answer));
+}
+
+track::RunCaller run_caller(const net::Principal& principal) {
+  track::RunCaller caller{.reads = access::held_namespaces(principal, net::Permission::kViewer),
+                          .writes = access::held_namespaces(principal, net::Permission::kRunner),
+                          .job = {}};
+  if (const std::optional<AttemptKey> attempt = access::attempt_of(principal)) caller.job = attempt->job;
+  return caller;
 }
 
 net::ParameterDoc run_id_parameter() { return net::path_text("id", "Id of the run."); }
@@ -82,31 +101,31 @@ net::ParameterDoc run_id_parameter() { return net::path_text("id", "Id of the ru
 net::RouteDoc list_doc() {
   return {.operation = "listRuns",
           .tag = "runs",
-          .summary = "Lists tracked runs, newest first.",
+          .summary = "Lists the tracked runs of the namespaces that the caller sees, newest first.",
           .parameters = {net::query_text("experiment", "Only runs of this experiment."),
                          net::query_text("filter", "Which runs, in the filter language of MLflow: metrics.loss < 0.3."),
                          net::query_text("order_by", "Another order: metrics.loss ASC."), limit_parameter(kPageDefault), cursor_parameter(),
                          fields_parameter()},
-          .answers = {net::json_answer<RunPage>(200, "The page; its runs have the chosen fields only, if some were chosen.")}};
+          .answers = {net::json_answer<RunPage>(200, "The page; its runs have the chosen fields only, if some were chosen.")},
+          .namespaced = true};
 }
 
 net::RouteDoc show_doc() {
-  return {
-      .operation = "getRun",
-      .tag = "runs",
-      .summary = "One run with its newest metrics, its params and tags.",
-      .parameters = {run_id_parameter(), net::header_text("If-None-Match", "The ETag of what the client has.")},
-      .answers = {net::json_answer<RunView>(200, "The run.", {"ETag"}), net::empty_answer(304, "The client has it already.", {"ETag"})}};
+  return {.operation = "getRun",
+          .tag = "runs",
+          .summary = "One run with its newest metrics, its params and tags.",
+          .parameters = {run_id_parameter(), net::header_text("If-None-Match", "The ETag of what the client has.")},
+          .answers = {net::json_answer<RunView>(200, "The run.", {"ETag"}), net::empty_answer(304, "The client has it already.", {"ETag"})},
+          .namespaced = true};
 }
 
 net::RouteDoc metric_doc() {
-  net::ParameterDoc key = net::query_text("key", "Name of the metric.");
-  key.required = true;
   return {.operation = "getRunMetric",
           .tag = "runs",
-          .summary = "The history of one metric of a run.",
-          .parameters = {run_id_parameter(), std::move(key)},
-          .answers = {net::json_answer<MetricHistory>(200, "All its points.")}};
+          .summary = "The history of one metric of a run, or where those of all its metrics are.",
+          .parameters = {run_id_parameter(), net::query_text("key", "Name of the metric.")},
+          .answers = {net::json_answer<MetricHistory>(200, "All its points, or the links.")},
+          .namespaced = true};
 }
 
 }  // namespace
@@ -114,7 +133,8 @@ net::RouteDoc metric_doc() {
 net::Handler on_blocking_thread(TrackingContext context, TrackingAnswer answer) {
   return [context, answer](net::Request request, net::ResponderPtr responder) {
     context.blocking.post([context, answer, request = std::move(request), responder = std::move(responder)] {
-      const Result<net::Response> response = answer(context, request);
+      track::GuardedTracking tracking(context.tracking, run_caller(request.principal));
+      const Result<net::Response> response = answer(tracking, request);
       responder->respond(response.ok() ? *response : net::problem_response(response.error(), request.request_id));
     });
   };

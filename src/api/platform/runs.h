@@ -1,7 +1,7 @@
 #pragma once
 #include "base/executor.h"
 #include "net/router.h"
-#include "track/tracking.h"
+#include "track/guarded_tracking.h"
 
 namespace trainyard::api {
 
@@ -11,14 +11,14 @@ struct TrackingContext {
   track::Tracking& tracking;
 };
 
-/// Adds
+/// Adds, for the runs of the namespaces in which the caller is a viewer,
 ///   GET /api/v1/runs?experiment=&filter=&order_by=&limit=&cursor=   {"runs":[..],"next_cursor"}, newest first; filter as in MLflow
 ///   GET /api/v1/runs/{id}                                           one run with its latest metrics, params and tags
 ///   GET /api/v1/runs/{id}/metrics?key=                              {"key","points":[{"step","value","time"}]}: the history of one metric
 void add_run_routes(net::Router& router, TrackingContext context);
 
-/// A handler that answers on the blocking thread; a failure becomes problem details.
-using TrackingAnswer = Result<net::Response> (*)(const TrackingContext& context, const net::Request& request);
+/// A handler that answers on the blocking thread, with tracking as the caller may use it; a failure becomes problem details.
+using TrackingAnswer = Result<net::Response> (*)(track::GuardedTracking& tracking, const net::Request& request);
 net::Handler on_blocking_thread(TrackingContext context, TrackingAnswer answer);
 
 }  // namespace trainyard::api

@@ -2,13 +2,14 @@
 
 namespace trainyard::api {
 
-void RunLinks::describe(FieldVisitor& fields) { fields.field("job", job, "The job that tracks it."); }
+void RunLinks::describe(FieldVisitor& fields) { fields.field("job", job, "The job whose run it is, or which made it."); }
 
 void RunView::describe(FieldVisitor& fields) {
   fields.field("id", id, "32 hex digits.");
   fields.field("experiment", experiment, "The experiment it belongs to.");
   fields.field("name", name, "Name for people.");
-  fields.field("user", user, "Who started it.");
+  fields.field("namespace", name_space, "Whose it is, for permissions: that of its job, or where its maker made it.");
+  fields.field("user", user, "Who started it: the owner of its job.");
   fields.field("status", status, "RUNNING, SCHEDULED, FINISHED, FAILED or KILLED.");
   fields.field("started_at", started_at, "When it began.");
   fields.field("ended_at", ended_at, "When it ended.");
@@ -26,8 +27,9 @@ void RunPage::describe(FieldVisitor& fields) {
 }
 
 void MetricHistory::describe(FieldVisitor& fields) {
-  fields.field("key", key, "Name of the metric.");
+  fields.field("key", key, "Name of the metric; empty when none was asked for.");
   fields.field("points", points, "By step.");
+  fields.field("histories", histories, "When no metric was asked for: where the history of each is, by its name.");
 }
 
 void ModelLineage::describe(FieldVisitor& fields) {

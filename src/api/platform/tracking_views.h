@@ -20,6 +20,7 @@ struct RunView {
   std::string id;
   std::string experiment;
   std::string name;
+  std::string name_space;
   std::string user;
   std::string status;
   TimePoint started_at;
@@ -44,6 +45,7 @@ struct MetricHistory {
   static constexpr std::string_view kSchemaName = "MetricHistory";
   std::string key;
   std::vector<MetricValue> points;
+  std::map<std::string, std::string> histories;
   void describe(FieldVisitor& fields);
 };
 

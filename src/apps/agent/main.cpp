@@ -5,15 +5,16 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <mutex>
 #include <optional>
 
+#include "access/identity.h"
 #include "adapters/agent_pool/failover.h"
 #include "adapters/agent_pool/http_link.h"
 #include "agent/address.h"
 #include "agent/agent.h"
 #include "agent/hardware.h"
 #include "agent/installation.h"
+#include "agent/standing.h"
 #include "agent/trust.h"
 #include "apps/programs.h"
 #include "base/describe.h"
@@ -24,12 +25,10 @@ namespace {
 
 using adapters::agent_pool::AgentCredential;
 using adapters::agent_pool::CredentialSource;
+using adapters::agent_pool::FailoverClients;
 using adapters::agent_pool::HttpLink;
-using adapters::agent_pool::MakeClient;
 using adapters::agent_pool::StoredCredential;
 
-/// How long another agent of this name may keep it before this one gives up: longer than a lease.
-constexpr Duration kRefusalPatience = std::chrono::seconds(30);
 constexpr Duration kJoinPause = std::chrono::seconds(2);
 constexpr Duration kDrainStep = std::chrono::milliseconds(200);
 constexpr Duration kWardenGrace = std::chrono::seconds(5);
@@ -149,32 +148,26 @@ class StopSignals {
   sigset_t mask_{};
 };
 
-/// What ends the agent besides a signal: another one that has its name.
-class Refusals {
+/// Tells people how the node stands with the server, and ends the agent when that is over.
+class StandingTeller {
  public:
-  explicit Refusals(const Clock& clock) : clock_(clock) {}
-  void note(const Error& error) {
-    const std::lock_guard lock(mutex_);
-    const MonotonicPoint now = clock_.monotonic_now();
-    // Calls that fail otherwise, or succeed, come every few seconds: a gap means that the trouble was over.
-    if (!first_ || now - last_ > kRefusalPatience / 2) first_ = now;
-    last_ = now;
-    const bool hopeless = error.id == "agent.replaced" || now - *first_ > kRefusalPatience;
-    if (!hopeless || fatal_) return;
-    fatal_ = error;
-    ::kill(::getpid(), SIGTERM);
+  StandingTeller(std::string serving, const Clock& clock) : serving_(std::move(serving)), standing_({}, clock) {}
+
+  void note_accepted() {
+    if (standing_.note_accepted() != agent::Standing::News::kServes) return;
+    fmt::print("{}\n", serving_);
+    std::fflush(stdout);
   }
-  std::optional<Error> fatal() const {
-    const std::lock_guard lock(mutex_);
-    return fatal_;
+  void note_refused(const Error& error) {
+    const agent::Standing::News news = standing_.note_refused(error);
+    if (news == agent::Standing::News::kRefused) fmt::print(stderr, "refused, trying again for a while: {}\n", error.describe());
+    if (news == agent::Standing::News::kOver) ::kill(::getpid(), SIGTERM);
   }
+  std::optional<Error> fatal() const { return standing_.fatal(); }
 
  private:
-  const Clock& clock_;
-  mutable std::mutex mutex_;
-  std::optional<MonotonicPoint> first_;  // guarded by mutex_, like all below
-  MonotonicPoint last_;
-  std::optional<Error> fatal_;
+  const std::string serving_;
+  agent::Standing standing_;
 };
 
 int fail(const Error& error) {
@@ -223,29 +216,40 @@ int run(const Options& options) {
   if (!token.ok()) return fail(token.error());
 
   const std::string node = options.node.empty() ? host_name() : options.node;
+  if (const Result<void> named = access::check_node_name(node); !named.ok()) {
+    fmt::print(stderr, "error: --node: {}: {}\n", named.error().id, named.error().message);
+    return 2;
+  }
   const Result<std::vector<std::string>> urls = adapters::agent_pool::parse_server_urls(options.url);
   if (!urls.ok()) return fail(urls.error());
-  const MakeClient connect = adapters::agent_pool::make_failover_clients(*urls, {.ca_file = options.ca_file});
+  const FailoverClients clients = adapters::agent_pool::make_failover_clients(*urls, {.ca_file = options.ca_file});
+  // A faulty address heals by no waiting.
+  if (const auto first = clients.connect(); !first.ok()) return fail(first.error());
   Result<std::unique_ptr<CredentialSource>> credential =
       options.auth == "none"
           ? Result<std::unique_ptr<CredentialSource>>(std::make_unique<adapters::agent_pool::FixedCredential>(""))
-          : join({.data_dir = *data_dir, .node = node, .token = *token}, {.connect = connect, .clock = clock, .log = log}, signals);
+          : join({.data_dir = *data_dir, .node = node, .token = *token}, {.connect = clients.connect, .clock = clock, .log = log}, signals);
   if (!credential.ok()) return fail(credential.error());
   const auto* own = dynamic_cast<const AgentCredential*>(credential->get());
   const Result<agent::AgentSettings> settings =
       settings_from(options, *data_dir, node, own == nullptr ? StoredCredential() : own->stored(), clock);
   if (!settings.ok()) return fail(settings.error());
 
-  HttpLink link(connect, **credential);
-  Refusals refusals(clock);
-  agent::Agent agent(*settings,
-                     {.link = link, .clock = clock, .log = log, .on_refused = [&](const Error& error) { refusals.note(error); }});
-  agent.start();
-  fmt::print("node {} serves {}; stop it with ^C, {}\n", node, options.url,
-             options.drain_on_stop ? "its jobs are moved then" : "its jobs go on");
+  HttpLink link(clients.connect, **credential);
+  StandingTeller standing(fmt::format("node {} serves {}; stop it with ^C, {}", node, options.url,
+                                      options.drain_on_stop ? "its jobs are moved then" : "its jobs go on"),
+                          clock);
+  agent::Agent agent(*settings, {.link = link,
+                                 .clock = clock,
+                                 .log = log,
+                                 .on_refused = [&](const Error& error) { standing.note_refused(error); },
+                                 .on_accepted = [&] { standing.note_accepted(); },
+                                 .server_url = clients.url_in_use});
+  fmt::print("node {} tries to reach {}\n", node, options.url);
   std::fflush(stdout);
+  agent.start();
   signals.wait();
-  const std::optional<Error> refused = refusals.fatal();
+  const std::optional<Error> refused = standing.fatal();
   if (!refused && options.drain_on_stop) drain(agent, signals, *drain_patience, clock);
   agent.stop();
   return refused ? fail(*refused) : 0;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "apps/cli/arguments.h"
 #include "apps/cli/gathered_items.h"
@@ -34,20 +35,22 @@ void show_one(CommandContext& context, const Arguments& arguments, const std::st
   print_item(context, *item, view, to_yaml);
 }
 
-/// Posts `body` to every name in turn; the worst exit code counts.
-void post_to_each(CommandContext& context, const Arguments& arguments, const std::string& collection, const std::string& verb,
-                  const ResourceView& view, const Document& body) {
+using Act = std::function<Result<Document>(client::ApiClient& api, const std::string& path)>;
+
+/// Does it to every name of a collection in turn; the worst exit code counts. `done` is what is told of it.
+void act_on_each(CommandContext& context, const Arguments& arguments, const std::string& collection, const ResourceView& view,
+                 const std::string& done, const Act& act) {
   const Result<client::ApiClient*> api = context.api();
   if (!api.ok()) return context.fail(api.error());
   int worst = kOk;
   const std::vector<std::string> names = arguments.all("name");
   GatheredItems answers(context, view.plural, names.size() > 1);
   for (const std::string& name : names) {
-    const Result<Document> answer = (*api)->post(collection + "/" + net::percent_encode(name) + "/" + verb, body);
+    const Result<Document> answer = act(**api, collection + "/" + net::percent_encode(name));
     if (answer.ok()) {
       Document shown = *answer;
       if (shown[view.id].is_null()) shown.set(view.id, name);
-      answers.add(std::move(shown), view, [&](const Document&) { return fmt::format("{} {}: {}\n", view.noun, name, verb); });
+      answers.add(std::move(shown), view, [&](const Document&) { return fmt::format("{} {}: {}\n", view.noun, name, done); });
     } else {
       context.fail(answer.error());
       worst = std::max(worst, context.exit_code);
@@ -55,6 +58,12 @@ void post_to_each(CommandContext& context, const Arguments& arguments, const std
   }
   answers.finish();
   context.exit_code = worst;
+}
+
+void post_to_each(CommandContext& context, const Arguments& arguments, const std::string& collection, const std::string& verb,
+                  const ResourceView& view, const Document& body) {
+  act_on_each(context, arguments, collection, view, verb,
+              [&](client::ApiClient& api, const std::string& path) { return api.post(path + "/" + verb, body); });
 }
 
 Document reason_body(const Arguments& arguments) {
@@ -84,6 +93,13 @@ void drain(CommandContext& context, const Arguments& arguments) {
   const std::string question = fmt::format("drain {}: its jobs leave", fmt::join(arguments.all("name"), ", "));
   if (const Result<void> sure = confirm(context, arguments.given("yes"), question); !sure.ok()) return context.fail(sure.error());
   post_to_each(context, arguments, "/api/v1/nodes", "drain", nodes_view(), reason_body(arguments));
+}
+
+void remove_nodes(CommandContext& context, const Arguments& arguments) {
+  const std::string question = fmt::format("forget {} and what its agent joined with", fmt::join(arguments.all("name"), ", "));
+  if (const Result<void> sure = confirm(context, arguments.given("yes"), question); !sure.ok()) return context.fail(sure.error());
+  act_on_each(context, arguments, "/api/v1/nodes", nodes_view(), "removed",
+              [](client::ApiClient& api, const std::string& path) { return api.remove(path); });
 }
 
 void list_pools(CommandContext& context, const Arguments& arguments) { show_list(context, arguments, "/api/v1/pools", pools_view()); }
@@ -151,6 +167,7 @@ std::vector<CommandSpec> cluster_commands() {
       acts("node cordon", "Let no new job start on a node", Names::kNode, {kReason}, cordon, "gpu-03 --reason 'disk exchange'"),
       acts("node uncordon", "Let jobs start on a node again", Names::kNode, {}, uncordon, "gpu-03"),
       acts("node drain", "Let no new job start on a node and send its jobs away", Names::kNode, {kReason, kYes}, drain, "gpu-03 --yes"),
+      acts("node rm", "Forget nodes that are gone, with their credentials", Names::kNode, {kYes}, remove_nodes, "gpu-03 --yes"),
       {.path = "pool", .summary = "Pools of nodes"},
       lists("pool ls", "List pools with their backend and size", list_pools),
       {.path = "usage",

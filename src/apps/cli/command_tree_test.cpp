@@ -116,7 +116,7 @@ TEST(CommandTree, every_option_is_described_and_means_one_thing) {
 }
 
 TEST(CommandTree, destructive_commands_can_be_told_not_to_ask) {
-  for (const char* path : {"job cancel", "node drain", "token revoke", "user delete"}) {
+  for (const char* path : {"job cancel", "node drain", "node rm", "token revoke", "user delete"}) {
     const CommandSpec* command = find_command(command_tree(), path);
     ASSERT_NE(command, nullptr) << path;
     EXPECT_NE(find_option(*command, "--yes"), nullptr) << path;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "access/certificate_names.h"
 #include "adapters/agent_pool/agent_pool.h"
 #include "adapters/agent_pool/embedded_link.h"
 #include "adapters/track_sink/track_sink.h"
@@ -46,6 +47,7 @@ class ComposedServer final : public Server {
   const ServerAddress& address() const override { return address_; }
   const std::string& data_directory() const override { return directory_.root(); }
   const std::optional<Error>& read_only() const override { return state_.disk_full; }
+  std::string url() const override { return told_url(); }
   bool shutdown_requested() const override { return shutdown_requested_; }
   std::optional<std::string> make_login_link() override;
   std::string about() const override;
@@ -64,9 +66,12 @@ class ComposedServer final : public Server {
   // server.cpp
   Result<std::uint16_t> choose_port(const ListenAddress& address) const;
   Result<void> choose_addresses();
-  std::string url_of(const ListenAddress& address) const;
+  std::string url_of(const std::string& host, std::uint16_t port) const;
   std::string own_url() const { return settings_.advertise.empty() ? address_.url : settings_.advertise; }
   std::string public_url() const { return settings_.public_url.empty() ? own_url() : settings_.public_url; }
+  bool is_open() const { return settings_.auth == "none"; }
+  std::string told_url() const;
+  std::string host_here(const std::string& host) const;
   Result<void> make_access();
   Result<void> listen();
   Result<void> start_agent();
@@ -101,7 +106,8 @@ class ComposedServer final : public Server {
   SystemClock clock_;
   MetricsRegistry metrics_;
   ProcessPlan plan_;
-  ServerAddress address_;
+  ServerAddress address_;                 ///< How programs on this machine reach this process.
+  access::CertificateNames certificate_;  ///< Empty without TLS.
   std::atomic<bool> shutdown_requested_{false};
   bool stopped_ = false;
 

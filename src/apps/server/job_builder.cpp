@@ -91,6 +91,12 @@ exec::GangLaunch JobBuilder::build(const jobs::Job& job) {
     preview.set("manifest", kubernetes::manifest_text(kubernetes::attempt_manifests(launch, {})));
     launch.ranks.front().spec.set("kubernetes_preview", std::move(preview));
   }
+  if (!settings_.api_url_is_public) {
+    for (exec::RankLaunch& rank : launch.ranks) {
+      rank.env.erase("TRAINYARD_API_URL");
+      rank.env.erase("MLFLOW_TRACKING_URI");
+    }
+  }
   return launch;
 }
 

@@ -10,7 +10,8 @@ namespace trainyard::apps {
 class JobBuilder final : public jobs::AttemptBuilder {
  public:
   struct Settings {
-    std::string api_url;
+    std::string api_url;              ///< Where ranks reach the server.
+    bool api_url_is_public = true;    ///< From every node. Else the agent of a node tells its ranks by which URL it reaches the server.
     std::string object_root;          ///< Objects are files OBJECT_ROOT/BUCKET/KEY on this host.
     std::string checkpoint_root;      ///< A job's checkpoints lie in CHECKPOINT_ROOT/JOB.
     bool kubernetes_preview = false;  ///< Rank 0 is told what Kubernetes would be given, and shows it.

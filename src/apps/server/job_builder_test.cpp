@@ -54,6 +54,17 @@ TEST_F(JobBuilderTest, every_rank_knows_its_place_in_the_gang_and_on_its_node) {
   EXPECT_EQ(launch.nodes[1].text, "b");
 }
 
+TEST_F(JobBuilderTest, url_that_is_not_public_is_left_to_the_agents) {
+  JobBuilder local{{.api_url = "http://127.0.0.1:8470", .api_url_is_public = false}, [](const jobs::Job&) { return "token"; }};
+  jobs::Job job = gang_on({"a", "b"});
+  job.spec.env["TRAINYARD_API_URL"] = "http://elsewhere.example";
+  const exec::GangLaunch launch = local.build(job);
+  for (std::size_t rank : {0u, 1u}) {
+    EXPECT_EQ(env(launch, rank, "TRAINYARD_API_URL"), "(none)") << "what the job says of it counts nowhere";
+    EXPECT_EQ(env(launch, rank, "MLFLOW_TRACKING_URI"), "(none)");
+  }
+}
+
 TEST_F(JobBuilderTest, contract_is_complete_and_the_token_is_of_this_attempt) {
   const exec::GangLaunch launch = builder.build(gang_on({"a", "a"}));
   EXPECT_EQ(env(launch, 0, "TRAINYARD_JOB_ID"), "7");

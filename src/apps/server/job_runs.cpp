@@ -9,6 +9,7 @@ namespace {
 
 /// More events than the writes of one process can ever be behind: its queue holds as many.
 constexpr std::uint64_t kEventsBehindMax = 4096;
+constexpr std::int64_t kRunsPlacedAtOnce = 500;
 
 std::string_view status_of(JobState state) {
   return state == JobState::kSucceeded ? "FINISHED" : state == JobState::kCancelled ? "KILLED" : "FAILED";
@@ -19,8 +20,15 @@ bool was_launched(const jobs::Job& job) { return job.attempt.number.value > 0; }
 }  // namespace
 
 jobs::RunStart run_start_of(const jobs::Job& job) {
-  jobs::RunStart start{
-      job.run, job.id, job.spec.name, job.spec.kind, {}, jobs::uses_synthetic_data(job), job.started_at.value_or(job.submitted_at)};
+  jobs::RunStart start{.run = job.run,
+                       .job = job.id,
+                       .name = job.spec.name,
+                       .kind = job.spec.kind,
+                       .dataset = {},
+                       .synthetic = jobs::uses_synthetic_data(job),
+                       .started_at = job.started_at.value_or(job.submitted_at),
+                       .name_space = job.spec.name_space,
+                       .owner = job.owner};
   if (!job.spec.inputs.empty()) start.dataset = job.spec.inputs.begin()->second;
   return start;
 }
@@ -76,6 +84,7 @@ void JobRuns::write_added() {
 void JobRuns::repair(EventNumber last) {
   deps_.writes.post([this, last] {
     if (const Result<void> repaired = repair_newest(last); !repaired.ok()) warn("track.runs_not_repaired", JobId(), repaired.error());
+    if (const Result<void> placed = place_old(); !placed.ok()) warn("track.runs_not_placed", JobId(), placed.error());
   });
 }
 
@@ -90,6 +99,36 @@ Result<void> JobRuns::repair_newest(EventNumber last) {
     if (const Result<void> repaired = repair_one(job); !repaired.ok()) warn("track.run_not_repaired", id, repaired.error());
   }
   return {};
+}
+
+Result<void> JobRuns::place_old() {
+  RunId after;
+  while (true) {
+    ASSIGN_OR_RETURN(const std::vector<track::UnplacedRun> old, deps_.runs.unplaced(after, kRunsPlacedAtOnce));
+    if (old.empty()) return {};
+    std::vector<track::RunPlace> places;
+    for (const track::UnplacedRun& run : old) {
+      Result<track::RunPlace> place = place_of(run);
+      if (place.ok())
+        places.push_back(std::move(place).value());
+      else
+        warn("track.run_not_placed", run.job, place.error());
+    }
+    TRY(deps_.runs.place(places));
+    after = old.back().id;
+  }
+}
+
+/// That of the job that the run names, if there is such a job. The tag alone makes no run that of a job.
+Result<track::RunPlace> JobRuns::place_of(const track::UnplacedRun& run) {
+  track::RunPlace place{run.id, std::string(kDefaultNamespace), JobId()};
+  const Result<store::JobRecord> record = deps_.ledger.get(run.job);
+  if (!record.ok() && record.error().category == Category::kNotFound) return place;
+  if (!record.ok()) return record.error();
+  ASSIGN_OR_RETURN(const jobs::Job job, jobs::decode_job(record->body));
+  place.name_space = job.spec.name_space;
+  if (job.run == run.id) place.job = run.job;
+  return place;
 }
 
 /// Writes only what differs.

@@ -32,8 +32,8 @@ class JobRuns {
 
   void open(const jobs::Job& job);
   void close(const jobs::Job& job);
-  /// Posts a look at the jobs of the newest events up to `last`; what is posted later finds their runs in order. For the start of a
-  /// process.
+  /// Posts a look at the jobs of the newest events up to `last`; what is posted later finds their runs in order. Gives runs from before
+  /// there were namespaces that of their job, or "default" when it is not known any more. For the start of a process.
   void repair(EventNumber last);
 
  private:
@@ -46,6 +46,8 @@ class JobRuns {
   void write_added();
   Result<void> repair_newest(EventNumber last);
   Result<void> repair_one(const jobs::Job& job);
+  Result<void> place_old();
+  Result<track::RunPlace> place_of(const track::UnplacedRun& run);
   void warn(std::string_view event, JobId job, const Error& error);
 
   Deps deps_;

@@ -24,6 +24,8 @@ class JobRunsTest : public track::testing::TrackingTest {
     job.id = JobId(id);
     job.spec.kind = "train";
     job.spec.name = "n";
+    job.spec.name_space = "vision";
+    job.owner = "ann";
     job.spec.inputs["data"] = "fashion@3/curated";
     job.run.text = std::string(31, '0') + std::to_string(id);
     job.state = state;
@@ -66,6 +68,8 @@ TEST_F(JobRunsTest, run_is_opened_with_the_first_attempt_and_closed_with_the_end
   EXPECT_EQ(status(job), "none") << "nothing is written on the caller's thread";
   writes.run_ready();
   EXPECT_EQ(status(job), "RUNNING");
+  EXPECT_EQ(tracking.runs().get(job.run)->info.user, "ann");
+  EXPECT_EQ(tracking.runs().get(job.run)->info.name_space, "vision");
   job = job_of(1, JobState::kSucceeded);
   runs.close(job);
   writes.run_ready();
@@ -152,6 +156,29 @@ TEST_F(JobRunsTest, only_the_newest_events_are_looked_at) {
   repair();
   EXPECT_EQ(status(old), "none");
   EXPECT_EQ(status(young), "RUNNING");
+}
+
+TEST_F(JobRunsTest, runs_from_before_there_were_namespaces_get_those_of_their_jobs) {
+  const jobs::Job job = job_of(1, JobState::kSucceeded);
+  commit(job);
+  std::vector<RunId> old;
+  for (const char* tag : {"1", "1", "9", "nonsense"}) {
+    track::NewRun run;
+    if (old.empty()) run.id = job.run;
+    run.experiment = {"0"};
+    run.name_space.clear();
+    run.tags = {{std::string(track::kJobTag), tag}};
+    old.push_back(make(std::move(run)));
+  }
+  repair();
+  const auto head = [this, &old](std::size_t i) { return tracking.runs().get(old[i])->info; };
+  EXPECT_EQ(head(0).name_space, "vision");
+  EXPECT_EQ(head(0).job, JobId(1));
+  EXPECT_EQ(head(1).name_space, "vision");
+  EXPECT_EQ(head(1).job, JobId()) << "another run's tag says so, and anybody can write it";
+  EXPECT_EQ(head(2).name_space, "default");
+  EXPECT_EQ(head(3).name_space, "default");
+  EXPECT_TRUE(log.names.empty());
 }
 
 }  // namespace

@@ -21,22 +21,29 @@ namespace trainyard::apps {
 namespace {
 
 /// Where a browser gets in. The link is for the person who reads along: a file could be read by others, and later.
-std::string browser_line(Server& server) {
+std::string browser_line(Server& server, bool open) {
+  if (open) return server.url() + "/";
   struct stat output {};
   const bool kept = ::fstat(STDOUT_FILENO, &output) != 0 || S_ISREG(output.st_mode);
   const std::optional<std::string> link = kept ? std::nullopt : server.make_login_link();
-  return link ? *link + " (signs in once, within 15 minutes)" : server.address().url + "/ (asks for the token)";
+  return link ? *link + " (signs in once, within 15 minutes)" : server.url() + "/ (asks for the token)";
 }
 
-void greet(Server& server) {
+/// What --auth none means, at every start.
+void warn_of_open_server() {
   fmt::print(
-      "Trainyard serves at {}\n"
-      "  data      {} ({})\n"
-      "  token     {}\n"
-      "  browser   {}\n"
-      "  next      trainyard job submit --follow -- echo hello\n",
-      server.address().url, server.data_directory(), server.about(), server.address().token_file, browser_line(server));
+      stderr,
+      "WARNING: --auth none: nobody has to show a token. Every program and every user of this machine may do everything here as the\n"
+      "WARNING: administrator, which includes running commands as the user who started this server. It listens on loopback only.\n"
+      "WARNING: To end this, stop the server and start it without --auth none.\n");
+}
+
+void greet(Server& server, bool open) {
+  fmt::print("Trainyard serves at {}\n  data      {} ({})\n", server.url(), server.data_directory(), server.about());
+  if (!open) fmt::print("  token     {}\n", server.address().token_file);
+  fmt::print("  browser   {}\n  next      trainyard job submit --follow -- echo hello\n", browser_line(server, open));
   std::fflush(stdout);
+  if (open) warn_of_open_server();
   if (server.read_only()) fmt::print(stderr, "warning: {}\n", server.read_only()->describe());
 }
 
@@ -81,7 +88,7 @@ int run(const ServerSettings& settings) {
     fmt::print(stderr, "error: {}\n", ready.error().describe());
     return 1;
   }
-  greet(**server);
+  greet(**server, settings.auth == "none");
   const bool stop_jobs = wait_for_the_end(**server, signals.get(), static_cast<int>(settings.lifeline));
   (*server)->stop(stop_jobs);
   return 0;

@@ -50,7 +50,16 @@ TEST(PortProbe, taken_port_is_refused_with_its_address_and_a_way_out) {
 }
 
 TEST(PortProbe, host_that_is_no_address_is_refused) {
-  for (const char* host : {"", "localhost", "1.2.3", "::1", "256.0.0.1"}) EXPECT_EQ(probe_port(host, 0).error().id, "net.address") << host;
+  for (const char* host : {"", "nope.invalid", "256.0.0.1", "two words"}) {
+    EXPECT_EQ(probe_port(host, 0).error().id, "net.unknown_host") << host;
+    EXPECT_EQ(check_host(host).error().id, "net.unknown_host") << host;
+  }
+  EXPECT_EQ(probe_port("192.0.2.1", 0).error().id, "net.address") << "an address of the documents, which no machine has";
+}
+
+TEST(PortProbe, name_of_this_machine_is_looked_up) {
+  EXPECT_TRUE(check_host("localhost").ok());
+  EXPECT_NE(probe_port("localhost", 0).value(), 0);
 }
 
 }  // namespace

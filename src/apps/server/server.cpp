@@ -77,10 +77,25 @@ Result<std::uint16_t> ComposedServer::choose_port(const ListenAddress& address) 
   return probe_port(address.host, 0);
 }
 
-std::string ComposedServer::url_of(const ListenAddress& address) const {
-  const bool ipv6 = address.host.find(':') != std::string::npos;
-  return fmt::format("{}://{}{}{}:{}", settings_.tls_cert.empty() ? "http" : "https", ipv6 ? "[" : "", address.host, ipv6 ? "]" : "",
-                     address.port);
+std::string ComposedServer::url_of(const std::string& host, std::uint16_t port) const {
+  const bool ipv6 = host.find(':') != std::string::npos;
+  return fmt::format("{}://{}{}{}:{}", settings_.tls_cert.empty() ? "http" : "https", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+}
+
+/// By which name programs on this machine reach what listens on `host`, so that they take the certificate for it.
+std::string ComposedServer::host_here(const std::string& host) const {
+  const std::string plain = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host;
+  if (settings_.tls_cert.empty() || certificate_.cover(plain)) return plain;
+  if ((is_wildcard(host) || net::is_loopback_address(host)) && certificate_.cover("localhost")) return "localhost";
+  return certificate_.all().empty() ? plain : certificate_.all().front();
+}
+
+/// What people and other machines are told where nobody knows better.
+std::string ComposedServer::told_url() const {
+  const bool told = !settings_.public_url.empty() || !settings_.advertise.empty() || !listeners_.contains("api");
+  const ListenAddress own = told ? ListenAddress() : listeners_.at("api").address;
+  if (told || !is_wildcard(own.host) || certificate_.all().empty()) return public_url();
+  return url_of(certificate_.all().front(), own.port);
 }
 
 /// Where everything will be served: URLs are told before anything listens.
@@ -90,6 +105,9 @@ Result<void> ComposedServer::choose_addresses() {
   const ListenAddress api{settings_.host, static_cast<std::uint16_t>(settings_.port)};
   ASSIGN_OR_RETURN(plan_,
                    plan_process({.roles = settings_.roles, .listen = settings_.listen, .api = api, .several_can_run = state_.shared}));
+  if (!settings_.tls_cert.empty()) {
+    ASSIGN_OR_RETURN(certificate_, access::CertificateNames::read(settings_.tls_cert));
+  }
   const auto own = plan_.listeners.find("api");
   if (state_.shared && plan_.stands && settings_.advertise.empty() && own != plan_.listeners.end() && is_wildcard(own->second.host)) {
     return invalid_argument("server.advertise",
@@ -98,6 +116,7 @@ Result<void> ComposedServer::choose_addresses() {
                                 own->second.host);
   }
   for (const auto& [name, address] : plan_.listeners) {
+    TRY(check_host(address.host));
     TRY(net::check_bind({.host = address.host, .tls = !settings_.tls_cert.empty(), .insecure_public = settings_.insecure_public}));
     Listener& listener = listeners_[name];
     listener.address = address;
@@ -105,7 +124,9 @@ Result<void> ComposedServer::choose_addresses() {
     if (main || address.port == 0) {
       ASSIGN_OR_RETURN(listener.address.port, name == "api" ? choose_port(address) : probe_port(address.host, address.port));
     }
-    if (main) address_ = {url_of(listener.address), directory_.path("token"), ::getpid(), absolute_path(settings_.tls_cert)};
+    if (main)
+      address_ = {url_of(host_here(address.host), listener.address.port), directory_.path("token"), ::getpid(),
+                  absolute_path(settings_.tls_cert)};
   }
   return {};
 }
@@ -118,6 +139,7 @@ Result<void> ComposedServer::make_access() {
   for (const auto& [name, listener] : listeners_) settings.hosts.push_back(listener.address.host);
   ASSIGN_OR_RETURN(access_, AccessControl::make(std::move(settings),
                                                 {.database = *state_.database, .clock = clock_, .strand = strand_, .writes = writes_}));
+  if (is_open()) log_.write({LogLevel::kWarning, "access.open", {{"url", address_.url}, {"administrator", "everybody on this machine"}}});
   access_->sessions().set_secure(!settings_.tls_cert.empty());
   for (auto& [name, listener] : listeners_) {
     listener.router = std::make_unique<net::Router>(*access_);
@@ -136,12 +158,16 @@ Result<void> ComposedServer::listen() {
     http.certificate_file = settings_.tls_cert;
     http.key_file = settings_.tls_key;
     http.insecure_public = settings_.insecure_public;
-    for (const std::string& url : {settings_.advertise, settings_.public_url}) {
+    http.allowed_hosts = certificate_.all();
+    for (const std::string& url : {settings_.advertise, settings_.public_url, told_url()}) {
       if (url.empty()) continue;
       http.allowed_hosts.push_back(host_of(url));
       http.allowed_origins.push_back(url);
     }
     Result<std::unique_ptr<net::HttpServer>> server = net::make_http_server(http, *listener.router);
+    if (!server.ok() && server.error().id != "net.port_taken") {
+      return std::move(server).error().with_context(fmt::format("starting to listen for {}", name));
+    }
     if (!server.ok()) {
       return std::move(server).error().with_context(
           fmt::format("starting to listen for {}; choose another port with --port or --listen, or --port 0 for any", name));
@@ -163,7 +189,8 @@ Result<void> ComposedServer::start_agent() {
   const std::string host = settings_.advertise.empty() ? listeners_.at("api").address.host : host_of(settings_.advertise);
   ASSIGN_OR_RETURN(settings.facts, agent::describe_node({.address = is_wildcard(host) ? "" : host}, {}, clock_));
   ASSIGN_OR_RETURN(settings.warden_program, find_program("trainyard-warden"));
-  agent_ = std::make_unique<agent::Agent>(settings, agent::Agent::Deps{.link = *link_, .clock = clock_, .log = log_});
+  agent_ = std::make_unique<agent::Agent>(
+      settings, agent::Agent::Deps{.link = *link_, .clock = clock_, .log = log_, .server_url = [url = own_url()] { return url; }});
   agent_->start();
   return {};
 }
@@ -190,12 +217,13 @@ Result<void> ComposedServer::start() {
 
 std::optional<std::string> ComposedServer::make_login_link() {
   if (!leads() || !listeners_.contains("api")) return std::nullopt;
-  return address_.url + "/login?link=" + access_->make_login_link();
+  return told_url() + "/login?link=" + access_->make_login_link();
 }
 
 std::string ComposedServer::about() const {
+  const bool own_files = settings_.state.empty() && settings_.database.empty();
   std::string text =
-      state_.shared_database ? fmt::format("jobs in {}, the rest in {}", state_.ledger_name, state_.database_name) : "SQLite, local files";
+      own_files ? "SQLite, local files" : fmt::format("jobs in {}, the rest in {}", state_.ledger_name, state_.database_name);
   if (settings_.embedded_agent) text += ", built-in worker";
   if (leads()) return text;
   return text + fmt::format("; follows {}", leader_url().value_or("whoever will lead"));

@@ -18,7 +18,10 @@ class Server {
   static Result<std::unique_ptr<Server>> make(const ServerSettings& settings, LogSink& log, std::function<void(const Error&)> on_fatal);
 
   virtual ~Server() = default;
+  /// For programs on this machine.
   virtual const ServerAddress& address() const = 0;
+  /// For people: where the installation is reached, from other machines too as far as that is known.
+  virtual std::string url() const = 0;
   virtual const std::string& data_directory() const = 0;
   /// Why this server only reads, when its disk was full as it started.
   virtual const std::optional<Error>& read_only() const = 0;

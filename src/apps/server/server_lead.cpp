@@ -18,7 +18,10 @@ constexpr Duration kIntroductionStep = std::chrono::milliseconds(100);
 }  // namespace
 
 Result<void> ComposedServer::stand_for_election() {
-  if (!state_.shared_database) return recover();
+  if (!state_.shared_database) {
+    TRY(access_->service().ensure_admin());
+    return recover();
+  }
   election_ = std::make_unique<cluster::LeaderElection>(
       cluster::LeaderElection::Settings{.member = state_.member, .url = own_url(), .patience = settings_.takeover}, *state_.database,
       clock_);
@@ -32,6 +35,7 @@ Result<void> ComposedServer::stand_for_election() {
   if (!elected.ok()) return std::move(elected).error().with_context("standing for the lead of the installation");
   follow_others();
   if (*elected) {
+    TRY(access_->service().ensure_admin());
     TRY(recover());
     leadership_->take_office();
     return {};
@@ -71,6 +75,7 @@ void ComposedServer::introduce_to_leader() {
 /// On `writes`, after this process was elected: first who may do what, then the jobs.
 void ComposedServer::take_over() {
   if (const Result<void> followed = access_->follow(); !followed.ok()) return on_fatal_(followed.error());
+  if (const Result<void> made = access_->service().ensure_admin(); !made.ok()) return on_fatal_(made.error());
   strand_.post([this] {
     if (Result<void> recovered = recover(); !recovered.ok()) return on_fatal_(recovered.error());
     leadership_->take_office();

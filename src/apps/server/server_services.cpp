@@ -31,6 +31,7 @@ namespace trainyard::apps {
 
 void ComposedServer::make_services(sched::SchedulerSettings scheduler) {
   builder_ = std::make_unique<JobBuilder>(JobBuilder::Settings{.api_url = public_url(),
+                                                               .api_url_is_public = !settings_.public_url.empty(),
                                                                .object_root = state_.files + "/objects",
                                                                .checkpoint_root = state_.files + "/checkpoints",
                                                                .kubernetes_preview = settings_.kubernetes == "preview"},
@@ -139,21 +140,24 @@ void ComposedServer::add_leader_routes(net::Router& router) {
                               .backend = pool_,
                               .models = tracking_.models(),
                               .callers = access_->sessions(),
-                              .url = address_.url,
+                              .url = told_url(),
                               .version = settings_.version,
                               .warning = state_.disk_full ? state_.disk_full->message : "",
                               .started_at = clock_.monotonic_now()});
 }
 
 void ComposedServer::add_node_and_agent_routes(net::Router& router) {
-  api::add_node_routes(router, {.strand = strand_,
-                                .writes = writes_,
-                                .clock = clock_,
-                                .backend = pool_,
-                                .intents = node_intents_,
-                                .set_state = [this](const NodeName& node, exec::NodeState state, const std::string& why) {
-                                  pool_.set_node_state(node, state, why);
-                                }});
+  api::add_node_routes(
+      router,
+      {.strand = strand_,
+       .writes = writes_,
+       .clock = clock_,
+       .backend = pool_,
+       .intents = node_intents_,
+       .set_state = [this](const NodeName& node, exec::NodeState state, const std::string& why) { pool_.set_node_state(node, state, why); },
+       .check_gone = [this](const NodeName& node) { return pool_.check_gone(node); },
+       .remove = [this](const NodeName& node) { return pool_.remove_node(node); },
+       .revoke = [this](const access::Caller& caller, const NodeName& node) { return access_->service().revoke_agent(caller, node); }});
   const auto sync = [this](const exec::NodeObservation& observation, std::uint64_t seen, Duration wait, api::AgentContext::SyncDone done) {
     // An answer that comes late must not be one of a lead that is over: agents would end what the next leader has started.
     const auto answer = [this, done = std::move(done)](Result<exec::DesiredState> desired) {

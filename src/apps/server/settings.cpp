@@ -1,20 +1,22 @@
 #include "apps/server/settings.h"
 
+#include <fmt/format.h>
+
+#include "access/identity.h"
 #include "base/file.h"
 
 namespace trainyard::apps {
 
 void ServerSettings::describe(FieldVisitor& fields) {
   fields.field("data", data, "Data directory; default: $XDG_DATA_HOME/trainyard.");
-  fields.field("state", state,
-               "Where jobs are kept: sqlite:///path, postgresql://.. or redis://..; default: SQLite in --data.");
+  fields.field("state", state, "Where jobs are kept: sqlite:///path, postgresql://.. or redis://..; default: SQLite in --data.");
   fields.field("database", database, "Where the rest is kept: sqlite:///path or postgresql://..; default: the same.");
   fields.field("files", files, "Directory of logs, objects and checkpoints, the same for all processes; default: --data.");
   fields.field("roles", roles, "What this process does: api, scheduler, workflow, tracking, registry, features; default: all.");
   fields.field("listen", listen, "Further addresses: api=HOST:PORT,tracking=..,registry=..,metrics=..; default: --host and --port.");
   fields.field("advertise", advertise, "URL where other processes of the installation reach this one.");
   fields.field("public-url", public_url, "URL where jobs and people reach the installation, as behind a load balancer.");
-  fields.field("takeover", takeover, "How long a leader may be silent until another takes over.");
+  fields.field("takeover", takeover, "How long a leader may be silent until another takes over; 1s to 1h.");
   fields.choice("auth", auth, {"token", "none"}, "Whether callers show a token; none is for loopback only.");
   fields.field("tls-cert", tls_cert, "Certificate as PEM file: TLS 1.3 only.");
   fields.field("tls-key", tls_key, "Private key of the certificate, as PEM file.");
@@ -29,7 +31,7 @@ void ServerSettings::describe(FieldVisitor& fields) {
   fields.field("node", node, "Name of the embedded node.");
   fields.field("cpus", cpus, "CPU of the embedded node, as 4 or 3500m; 0m: all.");
   fields.field("memory", memory, "Memory of the embedded node, as 16GiB; 0B: all.");
-  fields.field("lease", lease, "How long a node may be silent.");
+  fields.field("lease", lease, "How long a node may be silent; 500ms to 1d.");
   fields.field("scheduler", scheduler, "File with queues, quotas and policies, as YAML; empty: one queue \"default\".");
   fields.field("datasets.synthetic-fallback", synthetic_fallback, "Use a small synthetic dataset when one is missing.");
   fields.field("verbose", verbose, "Log debug events.");
@@ -47,6 +49,38 @@ Result<Document> read_object(const std::string& file, const std::string& what) {
   return object;
 }
 
+/// Shorter ones end before the next sign of life can come: nodes report three times in a lease, leaders likewise.
+constexpr Duration kLeaseMin = std::chrono::milliseconds(500);
+constexpr Duration kLeaseMax = std::chrono::hours(24);
+constexpr Duration kTakeoverMin = std::chrono::seconds(1);
+constexpr Duration kTakeoverMax = std::chrono::hours(1);
+
+Result<void> check_span(std::string_view option, Duration value, Duration min, Duration max) {
+  if (value >= min && value <= max) return {};
+  return invalid_argument("server.span",
+                          fmt::format("{} must lie between {} and {}: {}", option, format_duration(min), format_duration(max),
+                                      value < Duration(0) ? "a negative time" : format_duration(value)),
+                          std::string(option));
+}
+
+/// One of a pair of options that need each other.
+Result<void> check_pair(std::string_view given, const std::string& value, std::string_view missing) {
+  if (value.empty()) return {};
+  return invalid_argument("server.tls",
+                          fmt::format("{0} needs {1}, which is missing: give the PEM file for {1} too; {0}: {2}", given, missing, value),
+                          std::string(missing));
+}
+
+Result<void> check_settings(const ServerSettings& settings) {
+  TRY(check_span("--lease", settings.lease, kLeaseMin, kLeaseMax));
+  TRY(check_span("--takeover", settings.takeover, kTakeoverMin, kTakeoverMax));
+  if (settings.tls_key.empty()) TRY(check_pair("--tls-cert", settings.tls_cert, "--tls-key"));
+  if (settings.tls_cert.empty()) TRY(check_pair("--tls-key", settings.tls_key, "--tls-cert"));
+  Result<void> node = access::check_node_name(settings.node);
+  if (!node.ok()) return invalid_argument(node.error().id, node.error().message, "--node");
+  return {};
+}
+
 }  // namespace
 
 Result<ServerSettings> read_server_settings(const std::string& file, const Document& flags) {
@@ -55,7 +89,9 @@ Result<ServerSettings> read_server_settings(const std::string& file, const Docum
     ASSIGN_OR_RETURN(all, read_object(file, "server"));
   }
   for (const auto& [name, value] : flags.members()) all.set(name, value);
-  return decode<ServerSettings>(all);
+  ASSIGN_OR_RETURN(ServerSettings settings, decode<ServerSettings>(all));
+  TRY(check_settings(settings));
+  return settings;
 }
 
 Result<sched::SchedulerSettings> read_scheduler_settings(const std::string& file) {

@@ -39,7 +39,8 @@ struct ServerSettings {
   void describe(FieldVisitor& fields);
 };
 
-/// The settings of `file` (YAML; none when empty), overridden by those of `flags`. Errors: those of reading, parsing and decoding.
+/// The settings of `file` (YAML; none when empty), overridden by those of `flags`. Errors: those of reading, parsing and decoding;
+/// INVALID_ARGUMENT "server.span", "server.tls" and "access.node_name" for values that cannot work, at the option.
 Result<ServerSettings> read_server_settings(const std::string& file, const Document& flags);
 
 /// The queues and policies of `file` (YAML); the standard ones when it is empty. Errors: those of reading, parsing and

@@ -52,6 +52,43 @@ TEST(ServerSettings, faulty_value_names_the_flag) {
   EXPECT_EQ(type.error().where, "--port");
 }
 
+TEST(ServerSettings, spans_too_short_to_work_are_refused_with_their_range) {
+  for (const auto& [flag, value] : std::vector<std::pair<std::string, std::string>>{{"lease", "1ms"},
+                                                                                    {"lease", "0s"},
+                                                                                    {"lease", "499ms"},
+                                                                                    {"lease", "25h"},
+                                                                                    {"takeover", "0s"},
+                                                                                    {"takeover", "900ms"},
+                                                                                    {"takeover", "2h"}}) {
+    const Result<ServerSettings> settings = read_server_settings("", flags({{flag, value}}));
+    ASSERT_FALSE(settings.ok()) << flag << " " << value;
+    EXPECT_EQ(settings.error().id, "server.span");
+    EXPECT_EQ(settings.error().where, "--" + flag);
+    EXPECT_NE(settings.error().message.find(flag == "lease" ? "between 500ms and 1d" : "between 1s and 1h"), std::string::npos)
+        << settings.error().message;
+  }
+  EXPECT_TRUE(read_server_settings("", flags({{"lease", "500ms"}, {"takeover", "1s"}})).ok());
+}
+
+TEST(ServerSettings, certificate_without_its_key_and_the_other_way_round_are_told_apart) {
+  const Result<ServerSettings> no_key = read_server_settings("", flags({{"tls-cert", "/yard.pem"}}));
+  ASSERT_FALSE(no_key.ok());
+  EXPECT_EQ(no_key.error().id, "server.tls");
+  EXPECT_NE(no_key.error().message.find("--tls-cert needs --tls-key, which is missing"), std::string::npos) << no_key.error().message;
+  const Result<ServerSettings> no_certificate = read_server_settings("", flags({{"tls-key", "/yard.key"}}));
+  ASSERT_FALSE(no_certificate.ok());
+  EXPECT_NE(no_certificate.error().message.find("--tls-key needs --tls-cert"), std::string::npos) << no_certificate.error().message;
+}
+
+TEST(ServerSettings, name_of_a_node_that_no_route_can_name_is_refused) {
+  for (const char* name : {"bad name!", "a/b", "", ".hidden"}) {
+    const Result<ServerSettings> settings = read_server_settings("", flags({{"node", name}}));
+    ASSERT_FALSE(settings.ok()) << name;
+    EXPECT_EQ(settings.error().id, "access.node_name");
+    EXPECT_EQ(settings.error().where, "--node");
+  }
+}
+
 TEST(ServerSettings, flags_win_over_the_file) {
   const std::string directory = make_temporary_directory("trainyard-settings-").value();
   const std::string file = directory + "/server.yaml";

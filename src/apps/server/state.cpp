@@ -50,10 +50,31 @@ Result<std::optional<Error>> check_room(const DataDirectory& directory) {
 
 bool has_bytes(const std::string& path) { return file_size(path).value_or(0) > 0; }
 
+/// Where the jobs of this database are, as far as it can be read and says so.
+std::string ledger_told_in(const std::string& database_path) {
+  const Result<std::unique_ptr<store::Database>> database =
+      adapters::sqlite::make_sqlite_database({.path = database_path, .read_only = true});
+  std::string known;
+  if (!database.ok()) return known;
+  const Result<void> read = (*database)->read([&known](store::Connection& sql) -> Result<void> {
+    ASSIGN_OR_RETURN(const std::vector<store::Row> rows, sql.query("SELECT value FROM installation WHERE name = 'ledger'"));
+    if (!rows.empty()) known = rows.front().text(0);
+    return {};
+  });
+  return read.ok() ? known : std::string();
+}
+
 /// The ledger is made first. Without it the numbers of jobs would begin again and meet the checkpoints and logs of others.
 Result<void> check_ledger_is_there(const DataDirectory& directory) {
   const std::string ledger = directory.path("ledger.db");
   if (has_bytes(ledger) || has_bytes(ledger + "-wal") || !has_bytes(directory.path("trainyard.db"))) return {};
+  if (const std::string known = ledger_told_in(directory.path("trainyard.db")); !known.empty() && known != ledger) {
+    return failed_precondition(
+        "state.other_ledger",
+        fmt::format("the jobs of this data directory are kept elsewhere: start the server with --state and the URL of "
+                    "where they are, as before; jobs: {}, data directory: {}",
+                    known, directory.root()));
+  }
   return data_loss(
       "ledger.missing",
       "the ledger of jobs is gone or empty while the other database is there: restore it from a backup, or start in another data "

@@ -15,7 +15,7 @@ using store::Connection;
 using store::Row;
 using store::SqlValue;
 
-constexpr std::string_view kColumns = "id, experiment, name, user_id, status, started_ms, ended_ms, artifact_uri, deleted";
+constexpr std::string_view kColumns = "id, experiment, name, user_id, status, started_ms, ended_ms, artifact_uri, deleted, name_space, job";
 
 Result<std::vector<KeyValue>> load_pairs(Connection& sql, std::string_view table, const RunId& id) {
   ASSIGN_OR_RETURN(const std::vector<Row> rows,
@@ -46,7 +46,9 @@ Result<std::vector<RunInfo>> load_run_infos(Connection& sql, std::string_view ta
                      row.integer(5),
                      row.optional_integer(6),
                      row.text(7),
-                     row.integer(8) == 0 ? Lifecycle::kActive : Lifecycle::kDeleted});
+                     row.integer(8) == 0 ? Lifecycle::kActive : Lifecycle::kDeleted,
+                     row.text(9),
+                     JobId(static_cast<std::uint64_t>(row.integer(10)))});
   }
   return infos;
 }
@@ -78,9 +80,9 @@ Result<Run> load_run(Connection& sql, RunInfo info) {
 Result<void> insert_run(Connection& sql, const RunInfo& info) {
   ASSIGN_OR_RETURN(const std::int64_t experiment, experiment_number(info.experiment.text));
   const SqlValue ended = info.ended_ms ? SqlValue(*info.ended_ms) : SqlValue();
-  TRY(sql.execute(
-      fmt::format("INSERT INTO run({}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 0)", kColumns),
-      {info.id.text, experiment, info.name, info.user, std::string(name_of(info.status)), info.started_ms, ended, info.artifact_uri}));
+  TRY(sql.execute(fmt::format("INSERT INTO run({}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)", kColumns),
+                  {info.id.text, experiment, info.name, info.user, std::string(name_of(info.status)), info.started_ms, ended,
+                   info.artifact_uri, info.name_space, static_cast<std::int64_t>(info.job.value)}));
   return {};
 }
 

@@ -16,8 +16,19 @@ class TrackingTest : public ::testing::Test {
   RunId make_run(std::vector<KeyValue> tags = {}, const std::string& experiment = "0") {
     NewRun run;
     run.experiment = {experiment};
-    run.started_ms = 1000;
     run.tags = std::move(tags);
+    return make(std::move(run));
+  }
+  /// A run of experiment 0 in a namespace, with a job or without.
+  RunId make_run_in(const std::string& name_space, JobId job = {}) {
+    NewRun run;
+    run.experiment = {"0"};
+    run.name_space = name_space;
+    run.job = job;
+    return make(std::move(run));
+  }
+  RunId make(NewRun run) {
+    run.started_ms = 1000;
     const Result<track::Run> created = tracking.runs().create(run);
     EXPECT_TRUE(created.ok()) << (created.ok() ? "" : created.error().describe());
     return created.ok() ? created->info.id : RunId{};

@@ -6,7 +6,9 @@
 
 #include "api/mlflow/internal/errors.h"
 #include "api/mlflow/internal/messages.h"
+#include "api/mlflow/internal/run_caller.h"
 #include "base/file.h"
+#include "track/guarded_tracking.h"
 
 namespace trainyard::api::mlflow::internal {
 namespace {
@@ -17,13 +19,13 @@ using net::Response;
 
 constexpr std::string_view kPrefix = "/api/2.0/mlflow-artifacts/";
 
-using ArtifactHandler = Result<Response> (*)(track::ArtifactRepository& artifacts, const Request& request);
+using ArtifactHandler = Result<Response> (*)(track::GuardedArtifacts& artifacts, const Request& request);
 
 Result<std::string> path_of(const Request& request) { return track::check_artifact_path(request.path_parameters.at("rest")); }
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-Result<Response> put(track::ArtifactRepository& artifacts, const Request& request) {
+Result<Response> put(track::GuardedArtifacts& artifacts, const Request& request) {
   ASSIGN_OR_RETURN(const std::string path, path_of(request));
   TRY(artifacts.put(path, as_bytes(request.body)));
   return net::json_response(200, Document::object());
@@ -56,7 +58,7 @@ std::optional<ByteRange> range_of(const Request& request, std::uint64_t size) {
   return std::nullopt;
 }
 
-Result<Response> get(track::ArtifactRepository& artifacts, const Request& request) {
+Result<Response> get(track::GuardedArtifacts& artifacts, const Request& request) {
   ASSIGN_OR_RETURN(const std::string path, path_of(request));
   ASSIGN_OR_RETURN(const store::ObjectInfo object, artifacts.find(path));
   Response response;
@@ -81,7 +83,7 @@ Result<Response> get(track::ArtifactRepository& artifacts, const Request& reques
   return response;
 }
 
-Result<Response> list(track::ArtifactRepository& artifacts, const Request& request) {
+Result<Response> list(track::GuardedArtifacts& artifacts, const Request& request) {
   ASSIGN_OR_RETURN(const std::string path, track::check_artifact_path(request.query_value("path").value_or("")));
   ASSIGN_OR_RETURN(const std::vector<track::ArtifactEntry> entries, artifacts.list(path));
   Document files = Document::array();
@@ -91,22 +93,29 @@ Result<Response> list(track::ArtifactRepository& artifacts, const Request& reque
   return net::json_response(200, answer);
 }
 
-Result<Response> remove(track::ArtifactRepository& artifacts, const Request& request) {
+Result<Response> remove(track::GuardedArtifacts& artifacts, const Request& request) {
   ASSIGN_OR_RETURN(const std::string path, path_of(request));
   TRY(artifacts.remove(path));
   return net::json_response(200, Document::object());
 }
 
 /// Clients fall back to one PUT when they read this text.
-Result<Response> no_multipart(track::ArtifactRepository&, const Request&) {
+Result<Response> no_multipart(track::GuardedArtifacts&, const Request&) {
   return Error{
       Category::kUnimplemented, "mlflow.multipart", "Multipart upload is not supported for the current artifact repository", {}, {}};
 }
 
-Result<Response> no_presigned(track::ArtifactRepository&, const Request&) {
+Result<Response> no_presigned(track::GuardedArtifacts&, const Request&) {
   return Error{
       Category::kUnimplemented, "mlflow.presigned", "Presigned download is not supported for the current artifact repository", {}, {}};
 }
+
+Result<Response> answer_of(const MlflowContext& context, ArtifactHandler handler, const Request& request) {
+  track::GuardedTracking tracking(context.tracking, run_caller(request.principal));
+  return handler(tracking.artifacts(), request);
+}
+
+Response final_of(Result<Response> response) { return response.ok() ? std::move(response).value() : error_response(response.error()); }
 
 }  // namespace
 
@@ -114,8 +123,12 @@ void add_artifact_routes(net::Router& router, const MlflowContext& context) {
   const auto add = [&](const char* method, std::string_view path, Permission permission, ArtifactHandler handler, std::size_t body_max) {
     net::Handler answer = [context, handler](Request request, net::ResponderPtr responder) {
       context.bulk.post([context, handler, request = std::move(request), responder = std::move(responder)] {
-        Result<Response> response = handler(context.tracking.artifacts(), request);
-        responder->respond(response.ok() ? std::move(response).value() : error_response(response.error()));
+        Result<Response> response = answer_of(context, handler, request);
+        const bool early = !response.ok() && came_too_early(response.error(), request.principal);
+        if (!early) return responder->respond(final_of(std::move(response)));
+        context.run_writer.post([context, handler, request, responder] {
+          context.bulk.post([context, handler, request, responder] { responder->respond(final_of(answer_of(context, handler, request))); });
+        });
       });
     };
     router.add({method, fmt::format("{}{}", kPrefix, path), permission, std::move(answer), body_max, net::RouteDoc{.foreign = true}});

@@ -6,7 +6,7 @@
 #include "api/mlflow/internal/fields.h"
 #include "base/time.h"
 #include "net/router.h"
-#include "track/tracking.h"
+#include "track/guarded_tracking.h"
 
 namespace trainyard::api::mlflow::internal {
 
@@ -14,7 +14,7 @@ namespace trainyard::api::mlflow::internal {
 struct Call {
   const Fields& arguments;
   const net::Principal& principal;
-  track::Tracking& tracking;
+  track::GuardedTracking& tracking;  ///< As the caller may use it.
   const Clock& clock;
 
   std::int64_t now_ms() const { return micros(clock.now()) / 1000; }

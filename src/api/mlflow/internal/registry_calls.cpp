@@ -188,15 +188,11 @@ Result<Document> search_versions(const Call& call) {
   return answer;
 }
 
-/// Where the files are; "runs:/ID/path" becomes a location below the artifacts of the run.
 Result<Document> download_uri(const Call& call) {
   ASSIGN_OR_RETURN(const ModelVersionName name, version_name(call));
   ASSIGN_OR_RETURN(const track::ModelVersion version, call.tracking.models().get_version(name));
-  constexpr std::string_view kRuns = "runs:/";
-  if (!version.source.starts_with(kRuns)) return Document::object({{"artifact_uri", version.source}});
-  ASSIGN_OR_RETURN(const track::Run run, call.tracking.runs().get(version.run));
-  const std::size_t slash = version.source.find('/', kRuns.size());
-  return Document::object({{"artifact_uri", run.info.artifact_uri + (slash == std::string::npos ? "" : version.source.substr(slash))}});
+  ASSIGN_OR_RETURN(const std::string location, call.tracking.models().location_of(version));
+  return Document::object({{"artifact_uri", location}});
 }
 
 Result<Document> set_version_tag(const Call& call) {
