@@ -16,7 +16,7 @@ CLI = str(BIN / "trainyard")
 NOUNS = {"job": ["submit", "ls", "get", "logs", "explain", "cancel", "retry", "wait", "hold", "release", "checkpoint", "preempt", "events",
                  "attempts", "priority"],
          "workflow": ["run", "ls", "get", "watch", "cancel"], "queue": ["ls", "get", "stop", "start"],
-         "node": ["ls", "get", "cordon", "uncordon", "drain"], "pool": ["ls"],
+         "node": ["ls", "get", "cordon", "uncordon", "drain", "rm"], "pool": ["ls"],
          "user": ["ls", "create", "delete", "disable", "enable", "grant"],
          "token": ["ls", "create", "revoke", "join"], "run": ["ls", "get"], "model": ["ls", "get"], "dataset": ["ls", "get"],
          "config": ["explain"]}
